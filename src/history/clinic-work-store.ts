@@ -1,0 +1,42 @@
+import { sql } from 'kysely';
+import type { Db, Trx } from '../database/connect.ts';
+
+/** What a background role does for a clinic. */
+export type WorkKind = 'plan' | 'dispatch' | 'reconcile';
+
+/**
+ * Lowers the instant at which a clinic wants serving, in the transaction that makes the work: it is
+ * either committed with it or not at all.
+ */
+export async function wakeClinic(trx: Trx, clinicId: string, kind: WorkKind, at: Temporal.Instant): Promise<void> {
+  await sql`
+    insert into clinic_work (clinic_id, kind, next_at) values (${clinicId}, ${kind}, ${at})
+    on conflict (clinic_id, kind) do update set next_at = least(clinic_work.next_at, excluded.next_at)
+    where clinic_work.next_at is null or clinic_work.next_at > excluded.next_at`.execute(trx);
+}
+
+/** Sets the instant anew after a round that has seen all the clinic's work of that kind; null when there is none. */
+export async function rescheduleClinic(trx: Trx, clinicId: string, kind: WorkKind, at: Temporal.Instant | null): Promise<void> {
+  await sql`
+    insert into clinic_work (clinic_id, kind, next_at) values (${clinicId}, ${kind}, ${at})
+    on conflict (clinic_id, kind) do update set next_at = excluded.next_at`.execute(trx);
+}
+
+/**
+ * Picks the live clinics whose work of that kind is due, longest unserved first, and notes that they
+ * are served now. Two replicas that ask at once get different clinics.
+ */
+export async function claimClinics(db: Db, kind: WorkKind, now: Temporal.Instant, limit: number): Promise<string[]> {
+  const { rows } = await sql<{ clinic_id: string }>`
+    with due as (
+      select w.clinic_id from clinic_work w join clinics c on c.id = w.clinic_id and c.mode = 'live'
+      where w.kind = ${kind} and w.next_at <= ${now}
+      order by w.served_at, w.clinic_id
+      limit ${limit}
+      for update of w skip locked
+    )
+    update clinic_work w set served_at = clock_timestamp()
+    from due where w.clinic_id = due.clinic_id and w.kind = ${kind}
+    returning w.clinic_id`.execute(db);
+  return rows.map((row) => row.clinic_id);
+}
