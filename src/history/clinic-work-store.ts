@@ -15,11 +15,22 @@ export async function wakeClinic(trx: Trx, clinicId: string, kind: WorkKind, at:
     where clinic_work.next_at is null or clinic_work.next_at > excluded.next_at`.execute(trx);
 }
 
-/** Sets the instant anew after a round that has seen all the clinic's work of that kind; null when there is none. */
-export async function rescheduleClinic(trx: Trx, clinicId: string, kind: WorkKind, at: Temporal.Instant | null): Promise<void> {
+/**
+ * Sets the instant anew after a round; `earliest` answers when the clinic's remaining work of that kind
+ * is due, null when there is none. The row is locked before `earliest` looks, so that work committed
+ * meanwhile is either seen by it or lowers the instant afterwards.
+ */
+export async function rescheduleClinic(
+  trx: Trx,
+  clinicId: string,
+  kind: WorkKind,
+  earliest: () => Promise<Temporal.Instant | null>,
+): Promise<void> {
   await sql`
-    insert into clinic_work (clinic_id, kind, next_at) values (${clinicId}, ${kind}, ${at})
-    on conflict (clinic_id, kind) do update set next_at = excluded.next_at`.execute(trx);
+    insert into clinic_work (clinic_id, kind) values (${clinicId}, ${kind})
+    on conflict (clinic_id, kind) do update set kind = excluded.kind`.execute(trx);
+  const at = await earliest();
+  await sql`update clinic_work set next_at = ${at} where clinic_id = ${clinicId} and kind = ${kind}`.execute(trx);
 }
 
 /**
