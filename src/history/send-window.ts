@@ -1,0 +1,107 @@
+import type { Purpose } from '../database/tables.ts';
+import { addToDay, isTimeOfDay, localDay, startOfDay, toInstant } from '../local-time.ts';
+import type { CountryPolicy, Hours } from './country-policy.ts';
+
+/** When a message may leave: the clinic's send window and the country's hours, in the recipient's zone. */
+
+/** What holds for a clinic that has set no window, where the country's row names no hours of its own. */
+export const defaultSendWindow: Hours = Object.freeze({ start: '09:00', end: '21:00' });
+
+export interface SendTerms {
+  purpose: Purpose;
+  /** The patient's zone, else the clinic's. */
+  zone: string;
+  /** As the clinic has set it; null when it never did, so that the country's defaults hold. */
+  sendWindow: Hours | null;
+  policy: CountryPolicy;
+  /** For a notice of delay on the visit's day: the window is ignored, the hours of a law are not. */
+  ignoresSendWindow?: boolean;
+}
+
+/** A week and a day, since each weekday has its own hours. */
+const searchDays = 8;
+const minute = Temporal.Duration.from('PT1M');
+const allDay: Hours = { start: '00:00', end: '24:00' };
+const endOfDay = '24:00';
+
+/** True for hours that open before they close; `24:00` may end them. */
+export function isSendWindow({ start, end }: Hours): boolean {
+  return isTimeOfDay(start) && (isTimeOfDay(end) || end === endOfDay) && start < end;
+}
+
+/** The first allowed instant from this one on, itself when allowed; null when the week has none. */
+export function nextOpening(instant: Temporal.Instant, terms: SendTerms): Temporal.Instant | null {
+  let day = localDay(instant, terms.zone);
+  for (let looked = 0; looked < searchDays; looked += 1) {
+    const opening = openingOn(day, terms);
+    if (opening !== null && isBefore(instant, opening.until)) return later(instant, opening.from);
+    day = addToDay(day, 'P1D');
+  }
+  return null;
+}
+
+/**
+ * The last allowed minute up to this instant, itself when allowed; null when the week has none. For what
+ * must come before an appointment: the next opening could be too late.
+ */
+export function lastAllowedBefore(
+  instant: Temporal.Instant,
+  terms: SendTerms,
+): Temporal.Instant | null {
+  let day = localDay(instant, terms.zone);
+  for (let looked = 0; looked < searchDays; looked += 1) {
+    const opening = openingOn(day, terms);
+    if (opening !== null && !isBefore(instant, opening.from)) {
+      if (isBefore(instant, opening.until)) return instant;
+      return later(opening.until.subtract(minute), opening.from);
+    }
+    day = addToDay(day, '-P1D');
+  }
+  return null;
+}
+
+interface Opening {
+  from: Temporal.Instant;
+  until: Temporal.Instant;
+}
+
+function openingOn(day: string, terms: SendTerms): Opening | null {
+  const hours = hoursOn(day, terms);
+  if (hours === null) return null;
+  const from = boundary(day, hours.start, terms.zone);
+  const until = boundary(day, hours.end, terms.zone);
+  // A clock change can swallow narrow hours whole.
+  return isBefore(from, until) ? { from, until } : null;
+}
+
+function hoursOn(day: string, terms: SendTerms): Hours | null {
+  const { allowedHours, isLaw } = terms.policy;
+  const weekday = Temporal.PlainDate.from(day).dayOfWeek - 1;
+  const country = allowedHours[terms.purpose][weekday] ?? null;
+  if (!isLaw) return terms.ignoresSendWindow ? allDay : (terms.sendWindow ?? country);
+  if (country === null) return null;
+  return intersect(
+    country,
+    terms.ignoresSendWindow ? allDay : (terms.sendWindow ?? defaultSendWindow),
+  );
+}
+
+function intersect(one: Hours, other: Hours): Hours | null {
+  let { start, end } = one;
+  if (other.start > start) start = other.start;
+  if (other.end < end) end = other.end;
+  return start < end ? { start, end } : null;
+}
+
+function boundary(day: string, time: string, zone: string): Temporal.Instant {
+  if (time === endOfDay) return startOfDay(addToDay(day, 'P1D'), zone);
+  return toInstant(day, time, zone);
+}
+
+function isBefore(one: Temporal.Instant, other: Temporal.Instant): boolean {
+  return Temporal.Instant.compare(one, other) < 0;
+}
+
+function later(one: Temporal.Instant, other: Temporal.Instant): Temporal.Instant {
+  return isBefore(one, other) ? other : one;
+}
