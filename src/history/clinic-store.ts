@@ -1,0 +1,169 @@
+import { type Selectable, sql } from 'kysely';
+import type { Db, Trx } from '../database/connect.ts';
+import type { ClinicsTable } from '../database/tables.ts';
+import { type Clinic, type ClinicSettings, defaultSettings } from './clinic.ts';
+
+export interface NewClinic {
+  id: string;
+  name: string;
+  timeZone: string;
+  country: string;
+  language: string;
+  currency: string;
+  mode: Clinic['mode'];
+  /** Where a test clinic's clock starts; null for a live one. */
+  testNow: Temporal.Instant | null;
+  settings?: Partial<ClinicSettings>;
+}
+
+export type ClinicPatch = Partial<
+  Pick<Clinic, 'name' | 'timeZone' | 'country' | 'language' | 'currency'>
+> & { settings?: ClinicSettings };
+
+const columns = [
+  'id',
+  'name',
+  'time_zone',
+  'country',
+  'language',
+  'currency',
+  'mode',
+  'test_now',
+  'settings',
+  'created_at',
+] as const;
+
+/** Inside `withClinic` it finds that clinic alone; outside, any. */
+export async function findClinic(db: Db | Trx, id: string): Promise<Clinic | null> {
+  const row = await db
+    .selectFrom('clinics')
+    .select(columns)
+    .where('id', '=', id)
+    .executeTakeFirst();
+  return row ? toClinic(row) : null;
+}
+
+/** A page of all clinics by id, so by age; for the operator. */
+export async function listClinics(
+  db: Db,
+  page: { afterId: string | null; limit: number },
+): Promise<Clinic[]> {
+  const rows = await db
+    .selectFrom('clinics')
+    .select(columns)
+    .$if(page.afterId !== null, (query) => query.where('id', '>', page.afterId ?? ''))
+    .orderBy('id')
+    .limit(page.limit)
+    .execute();
+  return rows.map(toClinic);
+}
+
+export async function createClinic(
+  trx: Trx,
+  clinic: NewClinic,
+  now: Temporal.Instant,
+): Promise<Clinic> {
+  const row = await trx
+    .insertInto('clinics')
+    .values({
+      id: clinic.id,
+      name: clinic.name,
+      time_zone: clinic.timeZone,
+      country: clinic.country,
+      language: clinic.language,
+      currency: clinic.currency,
+      mode: clinic.mode,
+      test_now: clinic.testNow,
+      settings: JSON.stringify(clinic.settings ?? {}),
+      created_at: now,
+    })
+    .returning(columns)
+    .executeTakeFirstOrThrow();
+  return toClinic(row);
+}
+
+/** Locks the row, so that two changes of settings do not undo each other. */
+export async function lockClinic(trx: Trx, clinicId: string): Promise<Clinic | null> {
+  const row = await trx
+    .selectFrom('clinics')
+    .select(columns)
+    .where('id', '=', clinicId)
+    .forNoKeyUpdate()
+    .executeTakeFirst();
+  return row ? toClinic(row) : null;
+}
+
+export async function updateClinic(
+  trx: Trx,
+  clinicId: string,
+  patch: ClinicPatch,
+): Promise<Clinic | null> {
+  const row = await trx
+    .updateTable('clinics')
+    .set({
+      id: clinicId,
+      ...(patch.name !== undefined && { name: patch.name }),
+      ...(patch.timeZone !== undefined && { time_zone: patch.timeZone }),
+      ...(patch.country !== undefined && { country: patch.country }),
+      ...(patch.language !== undefined && { language: patch.language }),
+      ...(patch.currency !== undefined && { currency: patch.currency }),
+      ...(patch.settings !== undefined && { settings: JSON.stringify(patch.settings) }),
+    })
+    .where('id', '=', clinicId)
+    .returning(columns)
+    .executeTakeFirst();
+  return row ? toClinic(row) : null;
+}
+
+/** Removes a clinic with all that is in it. @returns whether there was one. */
+export async function deleteClinic(db: Db, clinicId: string): Promise<boolean> {
+  const { numDeletedRows } = await db
+    .deleteFrom('clinics')
+    .where('id', '=', clinicId)
+    .executeTakeFirstOrThrow();
+  return numDeletedRows > 0n;
+}
+
+/** Where a test clinic's clock stands, and where a move that has not ended is heading. */
+export interface TestClock {
+  now: Temporal.Instant;
+  target: Temporal.Instant | null;
+}
+
+/** Locks the clock's row until the transaction ends: only one caller moves a test clinic. */
+export async function lockTestClock(trx: Trx, clinicId: string): Promise<TestClock | null> {
+  const row = await trx
+    .selectFrom('clinics')
+    .select(['test_now', 'test_target'])
+    .where('id', '=', clinicId)
+    .forNoKeyUpdate()
+    .executeTakeFirst();
+  return row?.test_now ? { now: row.test_now, target: row.test_target } : null;
+}
+
+export async function setTestNow(
+  trx: Trx,
+  clinicId: string,
+  now: Temporal.Instant,
+  target: Temporal.Instant | null,
+): Promise<void> {
+  await sql`
+    update clinics set test_now = ${now}, test_target = ${target}
+    where id = ${clinicId} and mode = 'test'`.execute(trx);
+}
+
+function toClinic(row: Pick<Selectable<ClinicsTable>, (typeof columns)[number]>): Clinic {
+  return {
+    id: row.id,
+    name: row.name,
+    timeZone: row.time_zone,
+    country: row.country,
+    language: row.language,
+    currency: row.currency,
+    mode: row.mode,
+    testNow: row.test_now,
+    // Every writer is `createClinic` or `updateClinic`, so what is stored has this shape.
+    settings: { ...defaultSettings, ...(row.settings as Partial<ClinicSettings>) },
+    createdAt: row.created_at,
+  };
+}

@@ -1,0 +1,53 @@
+import type { Clock } from '../clock.ts';
+import { type ConsentTerms, consentTerms, type Hours } from './country-policy.ts';
+
+/** A clinic: whose data it is, where its days begin, and how often it may write to one person. */
+export interface Clinic {
+  id: string;
+  name: string;
+  timeZone: string;
+  country: string;
+  language: string;
+  currency: string;
+  mode: 'live' | 'test';
+  /** The present instant of a test clinic; null for a live one. */
+  testNow: Temporal.Instant | null;
+  settings: ClinicSettings;
+  createdAt: Temporal.Instant;
+}
+
+export const weekdays = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'] as const;
+export type Weekday = (typeof weekdays)[number];
+
+export interface ClinicSettings {
+  /** Null while the clinic has set none: then its country's hours hold. */
+  sendWindow: Hours | null;
+  /** Contacts a person gets at most; tasks, the inbox and transactional messages do not count. */
+  caps: { perDay: number; perWeek: number };
+  householdMerging: boolean;
+  /** The most messages a local day of the clinic may see. */
+  messagesPerDay: number;
+  phone?: string;
+  address?: string;
+  openingHours?: Partial<Record<Weekday, Hours[]>>;
+  /** Where the clinic holds itself to more than its country does. */
+  policy?: { careNeedsConsent?: boolean };
+}
+
+export const defaultSettings: ClinicSettings = Object.freeze({
+  sendWindow: null,
+  caps: Object.freeze({ perDay: 1, perWeek: 3 }),
+  householdMerging: false,
+  messagesPerDay: 10_000,
+});
+
+/** The present instant for all that happens in a clinic: a test clinic has its own. */
+export function clinicNow(clinic: Clinic, clock: Clock): Temporal.Instant {
+  return clinic.testNow ?? clock.now();
+}
+
+/** What the country demands, and what the clinic demands of itself on top. */
+export function clinicConsentTerms(clinic: Clinic): ConsentTerms {
+  const terms = consentTerms(clinic.country);
+  return clinic.settings.policy?.careNeedsConsent ? { ...terms, careNeedsGrant: true } : terms;
+}
