@@ -1,0 +1,46 @@
+/**
+ * Money is an integer in storage and a decimal string in the API. Amounts of visits are minor units of
+ * their currency; costs of messages are millionths of a unit, because one SMS part has more places.
+ */
+
+const microPlaces = 6;
+const microsOfOne = 1_000_000;
+
+const placesByCurrency = new Map<string, number>();
+
+/** How many places a currency has: 2 for RUB, 0 for CLP. */
+export function currencyPlaces(currency: string): number {
+  const known = placesByCurrency.get(currency);
+  if (known !== undefined) return known;
+  const format = new Intl.NumberFormat('en', { style: 'currency', currency });
+  const places = format.resolvedOptions().maximumFractionDigits ?? 2;
+  placesByCurrency.set(currency, places);
+  return places;
+}
+
+/** `formatMicros(12_500_000)` is `12.50`, `formatMicros(7_900)` is `0.0079`. */
+export function formatMicros(micros: number, currency?: string): string {
+  const places = currency === undefined ? 2 : currencyPlaces(currency);
+  const text = decimal(micros, microPlaces);
+  const point = text.indexOf('.');
+  let end = text.length;
+  while (end > point + 1 + places && text[end - 1] === '0') end -= 1;
+  return text.slice(0, end === point + 1 ? point : end);
+}
+
+/** `formatMinor(250_000, 'RUB')` is `2500.00`. */
+export function formatMinor(minor: number, currency: string): string {
+  return decimal(minor, currencyPlaces(currency));
+}
+
+/** The millionths of a unit that so many minor units are. */
+export function minorToMicros(minor: number, currency: string): number {
+  return minor * (microsOfOne / 10 ** currencyPlaces(currency));
+}
+
+function decimal(value: number, places: number): string {
+  const digits = String(Math.abs(value)).padStart(places + 1, '0');
+  const sign = value < 0 ? '-' : '';
+  if (places === 0) return sign + digits;
+  return `${sign}${digits.slice(0, -places)}.${digits.slice(-places)}`;
+}
