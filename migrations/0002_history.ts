@@ -48,8 +48,13 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       -- The contact point each channel would use.
       sms_address text, email_address text, whatsapp_address text, telegram_address text,
       warnings jsonb not null default '[]',
+      -- The survivor at the end of all merges, never one that was itself merged away.
       replaced_by uuid,
+      -- What the host says about a retired id after this instant is about the survivor.
+      merged_at timestamptz,
       deleted_at timestamptz,
+      -- Whoever was erased stays so: nothing that arrives later is kept of them.
+      erased_at timestamptz,
       occurred_at timestamptz,
       version text,
       content_hash bytea,
@@ -62,7 +67,8 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       foreign key (clinic_id, email_address) references contact_points,
       foreign key (clinic_id, whatsapp_address) references contact_points,
       foreign key (clinic_id, telegram_address) references contact_points,
-      check (replaced_by is null or replaced_by <> id)
+      check (replaced_by is null or replaced_by <> id),
+      check ((replaced_by is null) = (merged_at is null))
     )`.execute(db);
   await sql`create index patients_birthday on patients (clinic_id, birth_day) where birth_day is not null`.execute(db);
   await sql`create index patients_replaced on patients (clinic_id, replaced_by) where replaced_by is not null`.execute(db);
@@ -215,6 +221,8 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       channel text not null check (channel in ('sms', 'email', 'whatsapp', 'telegram', 'call', 'inbox')),
       state text not null check (state in ('granted', 'denied', 'unknown')),
       evidence text,
+      -- The latest grant that came with evidence: it beats the opt-outs made before it, also after a plain upsert.
+      evidence_at timestamptz,
       occurred_at timestamptz not null,
       primary key (clinic_id, patient_id, purpose, channel),
       foreign key (clinic_id, patient_id) references patients on delete cascade

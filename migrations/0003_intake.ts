@@ -11,10 +11,13 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       occurred_at timestamptz not null,
       version text,
       received_at timestamptz not null,
+      -- Whom it is about, so that an erasure finds it.
+      patient_id uuid,
       -- As JSON text: it is written often and read seldom.
       body json not null,
       outcome text not null check (outcome in ('applied', 'unchanged', 'stale')),
       primary key (clinic_id, source, event_id)
     )`.execute(db);
+  await sql`create index intake_events_patient on intake_events (clinic_id, patient_id) where patient_id is not null`.execute(db);
   await sql`call protect_clinic_table('intake_events')`.execute(db);
 }

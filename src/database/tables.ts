@@ -149,6 +149,8 @@ export interface PatientsTable extends HostObject {
   telegram_address: Nullable<string>;
   warnings: JsonDefault<Warning[]>;
   replaced_by: Nullable<string>;
+  merged_at: Nullable<Instant>;
+  erased_at: Nullable<Instant>;
   created_at: Instant;
   updated_at: Instant;
 }
@@ -245,6 +247,7 @@ export interface ConsentsTable {
   channel: ConsentChannel;
   state: ConsentState;
   evidence: Nullable<string>;
+  evidence_at: Nullable<Instant>;
   occurred_at: Instant;
 }
 
@@ -275,6 +278,7 @@ export interface IntakeEventsTable {
   occurred_at: Instant;
   version: Nullable<string>;
   received_at: Instant;
+  patient_id: Nullable<string>;
   body: Json<unknown>;
   outcome: 'applied' | 'unchanged' | 'stale';
 }
