@@ -30,6 +30,8 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       paused_at timestamptz,
       -- When a paused channel is tried again.
       resume_at timestamptz,
+      -- From when on the account's rate has room: replicas reserve their calls here.
+      next_slot_at timestamptz,
       -- Where polling for receipts or answers stands.
       poll_cursor text,
       updated_at timestamptz not null,

@@ -38,6 +38,8 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       client_ref text,
       provider_message_id text,
       cancel_requested boolean not null default false,
+      -- When the provider first said that it never took it: only its second word is believed.
+      not_found_at timestamptz,
       sent_at timestamptz,
       delivered_at timestamptz,
       read_at timestamptz,
@@ -68,7 +70,9 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       constraint waiting_has_next check (next_at is not null or state not in ('scheduled', 'retry', 'held')),
       constraint final_has_no_next check (next_at is null or state not in ('read', 'failed', 'expired', 'cancelled', 'suppressed'))
     )`.execute(db);
-  await sql`create index messages_next on messages (clinic_id, next_at) where next_at is not null`.execute(db);
+  // Each channel drains by itself: a slow one holds up no other.
+  await sql`create index messages_waiting on messages (clinic_id, channel, next_at) where state in ('scheduled', 'held', 'retry')`.execute(db);
+  await sql`create index messages_open on messages (clinic_id, next_at) where state in ('sent', 'unknown') and next_at is not null`.execute(db);
   await sql`create index messages_leased on messages (clinic_id, lease_until) where lease_until is not null`.execute(db);
   await sql`create index messages_patient on messages (clinic_id, patient_id, id)`.execute(db);
   await sql`create index messages_rule on messages (clinic_id, rule_id, scheduled_at) where rule_id is not null`.execute(db);
@@ -121,13 +125,24 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       address text not null,
       purpose text not null check (purpose in ('care', 'marketing')),
       local_day date not null,
-      message_id uuid not null,
+      -- Null for a contact that the host made itself.
+      message_id uuid,
       primary key (clinic_id, address, purpose, local_day),
       foreign key (clinic_id, address) references contact_points,
       foreign key (clinic_id, message_id) references messages on delete cascade
     )`.execute(db);
-  await sql`create index contact_days_message on contact_days (clinic_id, message_id)`.execute(db);
+  await sql`create index contact_days_message on contact_days (clinic_id, message_id) where message_id is not null`.execute(db);
   await sql`call protect_clinic_table('contact_days')`.execute(db);
+
+  // How many messages left on a local day of the clinic: counting them anew for each would cost more than sending.
+  await sql`
+    create table dispatch_days (
+      clinic_id uuid not null references clinics on delete cascade,
+      local_day date not null,
+      messages integer not null check (messages >= 0),
+      primary key (clinic_id, local_day)
+    )`.execute(db);
+  await sql`call protect_clinic_table('dispatch_days')`.execute(db);
 
   await sql`
     create table tasks (

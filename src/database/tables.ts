@@ -303,6 +303,7 @@ export interface ChannelsTable {
   paused_reason: Nullable<string>;
   paused_at: Nullable<Instant>;
   resume_at: Nullable<Instant>;
+  next_slot_at: Nullable<Instant>;
   poll_cursor: Nullable<string>;
   updated_at: Instant;
 }
@@ -386,6 +387,7 @@ export interface MessagesTable {
   client_ref: Nullable<string>;
   provider_message_id: Nullable<string>;
   cancel_requested: Generated<boolean>;
+  not_found_at: Nullable<Instant>;
   sent_at: Nullable<Instant>;
   delivered_at: Nullable<Instant>;
   read_at: Nullable<Instant>;
@@ -434,7 +436,13 @@ export interface ContactDaysTable {
   address: string;
   purpose: Purpose;
   local_day: string;
-  message_id: string;
+  message_id: Nullable<string>;
+}
+
+export interface DispatchDaysTable {
+  clinic_id: string;
+  local_day: string;
+  messages: number;
 }
 
 export interface TasksTable {
@@ -495,6 +503,7 @@ export interface Tables {
   attempts: AttemptsTable;
   receipts: ReceiptsTable;
   contact_days: ContactDaysTable;
+  dispatch_days: DispatchDaysTable;
   tasks: TasksTable;
   replies: RepliesTable;
 }
