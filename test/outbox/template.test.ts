@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import t from 'tap';
+import { htmlFromText } from '../../src/outbox/html-text.ts';
 import {
   checkBodies,
   compileBody,
-  htmlFromText,
   isHeaderSafe,
   namesIn,
   neededNamesIn,

@@ -116,7 +116,7 @@ See you soon!
   },
   birthday: {
     sms: {
-      text: 'Happy birthday, {{patient.name.salutation|and many happy returns}}! We wish you good health, joy and good people around you. Warmly, {{clinic.name}}. Reply STOP to opt out',
+      text: 'Happy birthday, {{patient.name.salutation|and many happy returns}}! We wish you good health, joy and good people around you. Warmly, {{clinic.name}}, {{clinic.phone|see you soon}}. Reply STOP to opt out',
     },
     email: {
       subject: 'Happy birthday!',
