@@ -64,7 +64,7 @@ clean: ## Remove what set-up, tests and the demo made; .retorno (your data) stay
 # npm may be told to run no install scripts; the one of the package "node" brings the runtime.
 $(INSTALLED): package-lock.json
 	@echo 'Setting up: dependencies and Node 26, about half a minute ...'
-	@PATH="$(SYSTEM_PATH)" npm ci --loglevel=error --no-audit --no-fund
+	@PATH="$(SYSTEM_PATH)" npm ci --loglevel=error --no-audit --no-fund --no-update-notifier
 	@test -x node_modules/.bin/node || PATH="$(SYSTEM_PATH)" npm rebuild node --ignore-scripts=false --loglevel=error
 	@touch $@
 

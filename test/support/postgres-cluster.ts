@@ -56,9 +56,14 @@ export async function createCluster({ durable }: ClusterOptions): Promise<Cluste
   let port = 0;
   let server: ChildProcess | null = null;
 
-  await makeOwned(dataDirectory);
-  await makeOwned(socketDirectory);
-  await initialise(binaries, { directory, dataDirectory, password });
+  try {
+    await makeOwned(dataDirectory);
+    await makeOwned(socketDirectory);
+    await initialise(binaries, { directory, dataDirectory, password });
+  } catch (error) {
+    await fs.rm(directory, { recursive: true, force: true });
+    throw error;
+  }
 
   const launch = async (): Promise<boolean> => {
     const child = spawn(
@@ -126,7 +131,7 @@ async function prepareDirectory(): Promise<{ directory: string; binaries: Binari
     const directory = await fs.mkdtemp(path.join(parent, 'retorno-test-')).catch(() => null);
     if (directory === null) continue;
     await fs.chmod(directory, 0o711);
-    for (const candidate of await candidates(directory)) {
+    for (const candidate of (await isReachable(directory)) ? await candidates(directory) : []) {
       const found = await tryBinaries(candidate).catch((error: Error) => {
         failures.push(`${candidate}: ${error.message}`);
         return null;
@@ -136,6 +141,13 @@ async function prepareDirectory(): Promise<{ directory: string; binaries: Binari
     await fs.rm(directory, { recursive: true, force: true });
   }
   throw new Error(`No PostgreSQL to test with was found. Tried:\n${failures.join('\n')}`);
+}
+
+async function isReachable(directory: string): Promise<boolean> {
+  return run('test', ['-x', directory], { ...owner, cwd: '/', env: environment }).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** Folders with `initdb` and `postgres`: the one asked for, else the package's, else installed ones. */
