@@ -37,7 +37,9 @@ const sqlOwners = [
   // It opens the connections and owns the wall between clinics.
   'src/database/',
   // It compiles a clinic's filter into a condition: SQL is all it makes.
-  'src/rules/audience',
+  'src/rules/audience/',
+  // A trigger is the query that finds its anchors: a new one is one file.
+  'src/rules/triggers/',
 ];
 
 const singleOwners: readonly SingleOwner[] = [
