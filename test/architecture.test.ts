@@ -4,7 +4,7 @@
  */
 import path from 'node:path';
 import t from 'tap';
-import { type ProjectFile, projectFiles } from './support/project-files.ts';
+import { type ProjectFile, projectFiles, readProjectFile } from './support/project-files.ts';
 
 const groundRank = 0;
 const rankOfRoom: Readonly<Record<string, number>> = {
@@ -137,6 +137,16 @@ t.test('what is imported exists', async (t) => {
   t.same(missing, []);
 });
 
+t.test('what the service runs on is installed in production', async (t) => {
+  const { dependencies } = JSON.parse(readProjectFile('package.json')) as { dependencies: object };
+  const missing = sources.flatMap((file) =>
+    packagesOf(file)
+      .filter((name) => !(name in dependencies))
+      .map((name) => `${file.path} imports ${name}`),
+  );
+  t.same(missing, [], 'An image leaves out devDependencies: move the package to dependencies.');
+});
+
 t.test('no file imports itself in a circle', async (t) => {
   t.same(
     circles(),
@@ -203,8 +213,19 @@ function importsOf(file: ProjectFile): string[] {
 
 /** Types are erased before anything runs, so they cannot close a circle. */
 function runTimeImportsOf(file: ProjectFile): string[] {
-  const text = file.text.replace(/^(?:import|export) type [^;]*;/gm, '');
-  return importsOf({ ...file, text });
+  return importsOf({ ...file, text: withoutTypeImports(file.text) });
+}
+
+/** The packages that a file imports for more than their types. */
+function packagesOf(file: ProjectFile): string[] {
+  const matches = withoutTypeImports(file.text).matchAll(
+    /(?:from|import|import\() ?'((?:@[^/']+\/)?[a-z][^/']*)(?:\/[^']*)?'/g,
+  );
+  return [...matches].map((match) => match[1] ?? '').filter((name) => !name.startsWith('node:'));
+}
+
+function withoutTypeImports(text: string): string {
+  return text.replace(/^(?:import|export) type [^;]*;/gm, '');
 }
 
 function circles(): string[] {
