@@ -219,9 +219,9 @@ function runTimeImportsOf(file: ProjectFile): string[] {
 /** The packages that a file imports for more than their types. */
 function packagesOf(file: ProjectFile): string[] {
   const matches = withoutTypeImports(file.text).matchAll(
-    /(?:from|import|import\() ?'((?:@[^/']+\/)?[a-z][^/']*)(?:\/[^']*)?'/g,
+    /(?:^(?:import|export)\b[^'`;\n]* from |^\} from |^import |import\()'((?:@[^/']+\/)?[a-z][^/':]*)[^']*'(?:;|\))/gm,
   );
-  return [...matches].map((match) => match[1] ?? '').filter((name) => !name.startsWith('node:'));
+  return [...matches].map((match) => match[1] ?? '').filter((name) => name !== 'node');
 }
 
 function withoutTypeImports(text: string): string {
