@@ -1,0 +1,92 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import swagger from '@fastify/swagger';
+import swaggerUi from '@fastify/swagger-ui';
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import underPressure from '@fastify/under-pressure';
+import Fastify, { type FastifyBaseLogger, LogController } from 'fastify';
+import { AppError } from '../errors.ts';
+import type { App } from './app-types.ts';
+import { addAuthentication } from './authenticate.ts';
+import { addBodies, bodyBytesMax } from './bodies.ts';
+import type { AppDeps } from './deps.ts';
+import { addIdempotency } from './idempotency.ts';
+import { addMethodAnswers } from './method-answers.ts';
+import { addObservation } from './observe.ts';
+import { describeApi } from './openapi.ts';
+import { addProblems, sendProblem } from './problem.ts';
+import { clinicRoutes } from './routes/clinics.ts';
+import { keyRoutes } from './routes/keys.ts';
+import { ownClinicRoutes } from './routes/own-clinic.ts';
+import { systemRoutes } from './routes/system.ts';
+import { addTestTicks } from './test-ticks.ts';
+import { validatorCompiler } from './validate.ts';
+
+/** The HTTP side of Retorno: what every request passes, then the routes, one file for each resource. */
+
+const handlerTimeoutMs = 10_000;
+const connectionTimeoutMs = 20_000;
+const keepAliveTimeoutMs = 75_000;
+const requestsPerSocketMax = 1_000;
+const pathPartCharsMax = 800;
+const pressureRetrySeconds = 2;
+/** The embedded database works in this process's own thread and may hold it for a while. */
+const eventLoopDelayMaxMs = { postgres: 3_000, pglite: 30_000 };
+
+export async function buildApp(deps: AppDeps): Promise<App> {
+  const log: FastifyBaseLogger = deps.log;
+  const app: App = Fastify({
+    loggerInstance: log,
+    logController: new LogController({ disableRequestLogging: true }),
+    requestIdHeader: false,
+    trustProxy: deps.trustProxy.length > 0 ? [...deps.trustProxy] : false,
+    bodyLimit: bodyBytesMax,
+    // Bodies have a time-out of their own, since this one would also end a stream that still flows.
+    requestTimeout: 0,
+    connectionTimeout: connectionTimeoutMs,
+    handlerTimeout: handlerTimeoutMs,
+    keepAliveTimeout: keepAliveTimeoutMs,
+    maxRequestsPerSocket: requestsPerSocketMax,
+    return503OnClosing: true,
+    forceCloseConnections: 'idle',
+    routerOptions: { maxParamLength: pathPartCharsMax },
+    frameworkErrors: sendProblem,
+  }).withTypeProvider<TypeBoxTypeProvider>();
+  app.setValidatorCompiler(validatorCompiler);
+  // What an answer holds is decided by the room that makes it; tests hold answers against their schemas.
+  app.setSerializerCompiler(() => JSON.stringify);
+  addProblems(app);
+  addBodies(app);
+  addObservation(app, deps);
+  addMethodAnswers(app);
+  await addPressure(app, deps);
+  await addAuthentication(app, deps);
+  addIdempotency(app, deps);
+  addTestTicks(app, deps);
+  await app.register(swagger, describeApi(version()));
+
+  await app.register(systemRoutes(deps));
+  await app.register(clinicRoutes(deps));
+  await app.register(ownClinicRoutes(deps));
+  await app.register(keyRoutes(deps));
+
+  await app.register(swaggerUi, { routePrefix: '/docs' });
+  return app;
+}
+
+async function addPressure(app: App, deps: AppDeps): Promise<void> {
+  await app.register(underPressure, {
+    maxEventLoopDelay: eventLoopDelayMaxMs[deps.engine],
+    pressureHandler: (request) => {
+      if (request.routeOptions.config.isProbe) return;
+      throw new AppError('unavailable', 'The service is overloaded.', {
+        retryAfterSeconds: pressureRetrySeconds,
+      });
+    },
+  });
+}
+
+function version(): string {
+  const file = path.join(import.meta.dirname, '../../package.json');
+  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+}

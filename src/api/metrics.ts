@@ -1,0 +1,49 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { Health } from './health.ts';
+
+/** What this process counts. Labels are patterns and states, never an id, a name or an address. */
+export interface Metrics {
+  registry: Registry;
+  requestSeconds: Histogram<'method' | 'route' | 'status'>;
+  /** How messages ended up, as the dispatcher of this process saw it. */
+  messages: Counter<'outcome'>;
+  waitingClinics: Gauge<'kind'>;
+}
+
+const bucketsSeconds = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+
+export function createMetrics(health: Health): Metrics {
+  const registry = new Registry();
+  const registers = [registry];
+  collectDefaultMetrics({ register: registry, prefix: 'retorno_' });
+  new Gauge({
+    name: 'retorno_tick_age_seconds',
+    help: 'How long ago the last tick of this process ended; -1 before the first.',
+    registers,
+    collect() {
+      this.set(health.tickAgeSeconds() ?? -1);
+    },
+  });
+  return {
+    registry,
+    requestSeconds: new Histogram({
+      name: 'retorno_http_request_seconds',
+      help: 'How long requests took, by the pattern of their route.',
+      labelNames: ['method', 'route', 'status'],
+      buckets: bucketsSeconds,
+      registers,
+    }),
+    messages: new Counter({
+      name: 'retorno_messages_total',
+      help: 'Messages this process dealt with, by what became of them.',
+      labelNames: ['outcome'],
+      registers,
+    }),
+    waitingClinics: new Gauge({
+      name: 'retorno_clinics_waiting',
+      help: 'Clinics whose work is due and not yet served, by kind of work.',
+      labelNames: ['kind'],
+      registers,
+    }),
+  };
+}

@@ -1,0 +1,35 @@
+/** Tells trouble with the database, which passes, from faults of our own, which do not. */
+
+/** Classes 08 and 57: the connection broke or the server goes down. 53: it is out of something. */
+const outageClasses = new Set(['08', '53', '57']);
+/** Another transaction was in the way; a repetition gets through. */
+const contentionCodes = new Set(['40001', '40P01', '55P03', '25P03']);
+const socketCodes = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+]);
+/** `pg` gives these no code. */
+const lostConnection =
+  /^(Connection terminated|Client has encountered a connection error|timeout exceeded when trying to connect|Query read timeout|Client was closed|PGlite is closed)/;
+const sqlState = /^[0-9A-Z]{5}$/;
+
+export type DatabaseTrouble = 'outage' | 'contention' | 'bad-value' | 'constraint';
+
+/** @returns null for an error that has nothing to do with the database. */
+export function databaseTrouble(error: unknown): DatabaseTrouble | null {
+  if (!(error instanceof Error)) return null;
+  const code = 'code' in error ? error.code : undefined;
+  if (typeof code !== 'string') return lostConnection.test(error.message) ? 'outage' : null;
+  if (socketCodes.has(code)) return 'outage';
+  if (!sqlState.test(code)) return null;
+  if (outageClasses.has(code.slice(0, 2))) return 'outage';
+  if (contentionCodes.has(code)) return 'contention';
+  if (code.startsWith('22')) return 'bad-value';
+  return code.startsWith('23') ? 'constraint' : null;
+}
