@@ -69,6 +69,8 @@ export interface AdapterError {
   /** Our words, never the provider's: theirs may repeat a number or a text. */
   message: string;
   retryAfterMs?: number;
+  /** A whole batch was refused for one of its messages: each goes again in a call of its own. */
+  retryAlone?: true;
 }
 
 export const deliveryStatuses = [
@@ -181,8 +183,8 @@ export type NormalizedEvent = {
 } & (StatusNews | InboundNews | SuppressionNews);
 
 /**
- * Matched by `clientRef` where it came (with `address` if refs are shared), else by `providerMessageId`,
- * else by `address`.
+ * Matched by `clientRef` where it came, else by `providerMessageId`, else by `address` alone. A batch may
+ * share either, so an `address` that came must fit too.
  */
 export interface StatusNews {
   type: 'status';

@@ -1,0 +1,52 @@
+import type { Channel, ChannelAdapter } from './channel.ts';
+import { inboxAdapter } from './inbox.ts';
+import { sandboxAdapter } from './sandbox.ts';
+import { sendgridAdapter } from './sendgrid/sendgrid.ts';
+import { smscAdapter } from './smsc/smsc.ts';
+import { taskAdapter } from './task.ts';
+
+/** All ways to a patient. A new one is a file and a line here; a channel's first is its default. */
+const adapters: readonly ChannelAdapter[] = [
+  smscAdapter,
+  sendgridAdapter,
+  inboxAdapter,
+  taskAdapter,
+  sandboxAdapter('sms'),
+  sandboxAdapter('email'),
+  sandboxAdapter('whatsapp'),
+  sandboxAdapter('telegram'),
+];
+
+const sandbox = 'sandbox';
+
+export function findAdapter(channel: Channel, provider: string): ChannelAdapter | null {
+  return adapters.find((it) => it.channel === channel && it.provider === provider) ?? null;
+}
+
+/** The channel's providers, the default first, without the sandbox. */
+export function providersOf(channel: Channel): string[] {
+  return adapters
+    .filter((it) => it.channel === channel && it.provider !== sandbox)
+    .map(({ provider }) => provider);
+}
+
+export function defaultProvider(channel: Channel): string | null {
+  return providersOf(channel)[0] ?? null;
+}
+
+/**
+ * The adapter that really serves a clinic: a test clinic reaches no provider, whatever it has set.
+ * Null: nobody serves this channel.
+ */
+export function servingAdapter(
+  clinic: { mode: 'live' | 'test' },
+  channel: Channel,
+  provider: string | null,
+): ChannelAdapter | null {
+  if (clinic.mode === 'test') {
+    const stand = findAdapter(channel, sandbox);
+    if (stand) return stand;
+  }
+  const chosen = provider ?? defaultProvider(channel);
+  return chosen === null ? null : findAdapter(channel, chosen);
+}
