@@ -303,3 +303,17 @@ export async function blockedByConsent(
     from judged where opted_out or lacks_consent`.execute(trx);
   return new Map(rows.map((row) => [row.key, row.block]));
 }
+
+/** When each purpose and channel was last spoken of, in epoch milliseconds, by `patient purpose channel`. */
+export async function consentMarks(
+  trx: Trx,
+  clinicId: string,
+  patientIds: readonly string[],
+): Promise<Map<string, number>> {
+  const { rows } = await sql<{ key: string; occurred_ms: number }>`
+    select concat_ws(' ', patient_id, purpose, channel) as key,
+           (extract(epoch from occurred_at) * 1000)::double precision as occurred_ms
+    from consents
+    where clinic_id = ${clinicId} and patient_id = any(${[...patientIds]}::uuid[])`.execute(trx);
+  return new Map(rows.map((row) => [row.key, row.occurred_ms]));
+}

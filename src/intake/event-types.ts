@@ -1,0 +1,232 @@
+import { type TSchema, Type } from 'typebox';
+import { Compile } from 'typebox/compile';
+import type { ConsentChannel, ConsentState, Purpose } from '../database/tables.ts';
+import { type ReadAppointment, readAppointment } from '../history/appointment.ts';
+import { type HostId, parseHostId } from '../history/host-id.ts';
+import { consentChannels, consentStates, purposes, type ReadPatient, readPatient } from '../history/patient.ts';
+import { type Findings, hostId, type ReadContext, type Reading, readTime, shape, text, time } from '../history/shape.ts';
+import { amountPattern, type ReadVisit, readVisit } from '../history/visit.ts';
+import { schemaFaults } from '../schema-faults.ts';
+import type { ReadDirectoryEntry } from './directory-entry.ts';
+
+/** Every event type and what it does. To add one, add a row. */
+
+export type Effect =
+  | { kind: 'patient'; read: ReadPatient }
+  | { kind: 'patient-deleted'; key: HostId }
+  | { kind: 'patient-erased'; key: HostId }
+  | { kind: 'patient-merged'; key: HostId; into: HostId }
+  | { kind: 'appointment'; read: ReadAppointment }
+  | { kind: 'appointment-deleted'; key: HostId }
+  | { kind: 'visit'; read: ReadVisit }
+  | { kind: 'visit-deleted'; key: HostId }
+  | { kind: 'consent'; patient: HostId; statement: ToldConsent }
+  | { kind: 'directory'; read: ReadDirectoryEntry }
+  /** Kept whole, for those who read events. */
+  | { kind: 'kept'; patient: HostId | null };
+
+export interface ToldConsent {
+  purpose: Purpose;
+  channel: ConsentChannel;
+  state: ConsentState;
+  evidence?: string;
+}
+
+export interface EventType {
+  /** The schema of `data`. */
+  data: TSchema;
+  read(data: unknown, context: ReadContext): Reading<Effect>;
+}
+
+const patientId = hostId("The host's id of the patient.", '1042');
+const ownId = hostId("The host's id of the object.", '1042');
+const day = Type.String({ pattern: '^\\d{4}-\\d{2}-\\d{2}$', description: 'A local day.', examples: ['2026-03-28'] });
+const currency = Type.String({ pattern: '^[A-Z]{3}$', description: 'ISO 4217.', examples: ['COP'] });
+const note = (description: string) => Type.String({ maxLength: 4000, description, examples: ['Call after six'] });
+
+const stepsMax = 200;
+const freeDepthMax = 20;
+const freeNodesMax = 5_000;
+
+const mergedData = shape({ id: ownId, into: hostId('The id that stays.', '1041') });
+const consentData = shape({
+  patientId,
+  purpose: Type.Enum([...purposes], { description: 'For what.', examples: ['care'] }),
+  channel: Type.Enum([...consentChannels], { description: 'By which channel.', examples: ['sms'] }),
+  state: Type.Enum([...consentStates], { description: 'What was said.', examples: ['granted'] }),
+  evidence: Type.Optional(text(2000, 'What proves it; with it a grant lifts earlier opt-outs.', 'Form 12, signed')),
+});
+
+const kept = {
+  'appointment.delayed': shape({
+    id: ownId,
+    minutes: Type.Integer({ minimum: 1, maximum: 1440, description: 'By how long.', examples: [20] }),
+    reason: Type.Optional(text(500, 'Why.', 'An emergency')),
+  }),
+  'treatment.upserted': shape({
+    id: ownId,
+    patientId,
+    steps: Type.Array(
+      shape({
+        id: ownId,
+        service: text(200, 'What is to be done.', 'implant-crown'),
+        dueOn: Type.Optional(day),
+        doneOn: Type.Optional(day),
+      }),
+      { maxItems: stepsMax, description: 'The plan.' },
+    ),
+  }),
+  'payment.recorded': shape({
+    id: ownId,
+    patientId,
+    visitId: Type.Optional(hostId('The visit that was paid for.', 'v-901')),
+    amount: Type.String({ pattern: amountPattern, maxLength: 20, description: 'How much.', examples: ['2500.00'] }),
+    currency: Type.Optional(currency),
+    kind: Type.Optional(
+      Type.Enum(['payment', 'refund', 'deposit'], { description: 'What it was.', examples: ['payment'] }),
+    ),
+    paidAt: Type.Optional(time('When.', '2026-03-28T15:10:00Z')),
+  }),
+  'contact.recorded': shape({
+    patientId,
+    channel: Type.Enum([...consentChannels], { description: 'How.', examples: ['call'] }),
+    purpose: Type.Enum([...purposes], { description: 'For what.', examples: ['care'] }),
+    at: time('When.', '2026-03-28T15:10:00Z'),
+  }),
+  'referral.recorded': shape({ patientId, referredId: hostId('Whom the patient sent.', '1050') }),
+  'review.received': shape({
+    patientId,
+    visitId: Type.Optional(hostId('The visit it is about.', 'v-901')),
+    score: Type.Optional(Type.Number({ minimum: 0, maximum: 100, description: 'The mark.', examples: [5] })),
+    text: Type.Optional(note('What was written.')),
+  }),
+  'callback.requested': shape({
+    patientId: Type.Optional(patientId),
+    phone: Type.Optional(text(60, 'Where to call.', '+573001234567')),
+    note: Type.Optional(note('What about.')),
+  }),
+  'capacity.updated': shape({
+    service: Type.Optional(text(200, 'Which service.', 'hygiene')),
+    practitioner: Type.Optional(text(200, "The practitioner's id.", 'dr-7')),
+    day,
+    free: Type.Integer({ minimum: 0, maximum: 100_000, description: 'How many slots are free.', examples: [4] }),
+  }),
+} as const;
+
+const eventTypes: ReadonlyMap<string, EventType> = new Map<string, EventType>([
+  ['patient.upserted', objectType('patient', readPatient)],
+  ['patient.deleted', keyType('patient-deleted')],
+  ['patient.erased', keyType('patient-erased')],
+  [
+    'patient.merged',
+    checkedType(mergedData, (data, { source }) => ({
+      kind: 'patient-merged',
+      key: parseHostId(data.id, source),
+      into: parseHostId(data.into, source),
+    })),
+  ],
+  ['appointment.upserted', objectType('appointment', readAppointment)],
+  ['appointment.deleted', keyType('appointment-deleted')],
+  ['visit.upserted', objectType('visit', readVisit)],
+  ['visit.deleted', keyType('visit-deleted')],
+  [
+    'consent.changed',
+    checkedType(consentData, ({ patientId: id, ...statement }, { source }) => ({
+      kind: 'consent',
+      patient: parseHostId(id, source),
+      statement,
+    })),
+  ],
+  ...Object.entries(kept).map(([name, data]): [string, EventType] => [name, keptType(data)]),
+]);
+
+/** The host's own events: any data, but a patient may be named. */
+const ownType: EventType = {
+  data: Type.Object({ patientId: Type.Optional(patientId) }),
+  read: readOwn,
+};
+
+const ownTypeForm = /^x-[a-z0-9][a-z0-9._-]{0,62}$/;
+
+export function findEventType(name: string): EventType | null {
+  return eventTypes.get(name) ?? (ownTypeForm.test(name) ? ownType : null);
+}
+
+export function eventTypeNames(): string[] {
+  return [...eventTypes.keys()];
+}
+
+function objectType<Kind extends 'patient' | 'appointment' | 'visit'>(
+  kind: Kind,
+  read: (data: unknown, context: ReadContext) => Reading<Extract<Effect, { kind: Kind }>['read']>,
+): EventType {
+  return {
+    data: Type.Object({}),
+    read: (data, context) => {
+      const reading = read(data, context);
+      return 'faults' in reading ? reading : { content: { kind, read: reading.content } as Effect };
+    },
+  };
+}
+
+function keyType(kind: 'patient-deleted' | 'patient-erased' | 'appointment-deleted' | 'visit-deleted'): EventType {
+  return checkedType(shape({ id: ownId }), (data, { source }) => ({ kind, key: parseHostId(data.id, source) }));
+}
+
+function checkedType<Schema extends TSchema>(
+  data: Schema,
+  toEffect: (data: Type.Static<Schema>, context: ReadContext) => Effect,
+): EventType {
+  const validator = Compile(data);
+  return {
+    data,
+    read: (value, context) =>
+      validator.Check(value)
+        ? { content: toEffect(value as Type.Static<Schema>, context) }
+        : { faults: schemaFaults(validator.Errors(value)) },
+  };
+}
+
+const timeFields = ['paidAt', 'at'] as const;
+
+function keptType(data: TSchema): EventType {
+  const validator = Compile(data);
+  return {
+    data,
+    read: (value, context) => {
+      if (!validator.Check(value)) return { faults: schemaFaults(validator.Errors(value)) };
+      const told = value as { patientId?: string; phone?: string; paidAt?: string; at?: string };
+      const findings: Findings = { faults: [], warnings: [] };
+      for (const field of timeFields) readTime(told[field], context.timeZone, `/${field}`, findings);
+      if (findings.faults.length > 0) return { faults: findings.faults };
+      return { content: { kind: 'kept', patient: patientOf(told.patientId, context) } };
+    },
+  };
+}
+
+function patientOf(id: string | undefined, context: ReadContext): HostId | null {
+  return id === undefined ? null : parseHostId(id, context.source);
+}
+
+const ownValidator = Compile(ownType.data);
+
+function readOwn(value: unknown, context: ReadContext): Reading<Effect> {
+  if (!ownValidator.Check(value)) return { faults: schemaFaults(ownValidator.Errors(value)) };
+  if (isTooComplex(value)) {
+    const detail = `An item may hold ${freeNodesMax} values, ${freeDepthMax} levels deep.`;
+    return { faults: [{ pointer: '', code: 'too-complex', detail }] };
+  }
+  return { content: { kind: 'kept', patient: patientOf((value as { patientId?: string }).patientId, context) } };
+}
+
+/** Whether a free-form value holds more, or lies deeper, than one item may. */
+export function isTooComplex(value: unknown): boolean {
+  let nodes = 0;
+  const visit = (inner: unknown, depth: number): boolean => {
+    nodes += 1;
+    if (nodes > freeNodesMax || depth > freeDepthMax) return true;
+    if (typeof inner !== 'object' || inner === null) return false;
+    return Object.values(inner).some((next) => visit(next, depth + 1));
+  };
+  return visit(value, 0);
+}
