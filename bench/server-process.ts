@@ -49,6 +49,15 @@ export async function startFloor(databaseUrl: string): Promise<ServerProcess> {
   return toServer(child, url);
 }
 
+/** A provider that answers at once. */
+export async function startProvider(): Promise<ServerProcess> {
+  const port = await freePort();
+  const child = start(['bench/provider-server.ts', String(port)], {});
+  const url = `http://127.0.0.1:${port}`;
+  await untilAnswers(child, `${url}/healthz`);
+  return toServer(child, url);
+}
+
 function start(args: readonly string[], environment: Record<string, string>): ChildProcess {
   return spawn(process.execPath, args, {
     cwd: root,

@@ -1,0 +1,36 @@
+/**
+ * `node bench/provider-server.ts <port>`: a provider that takes SMS as SMSC.ru does and answers at once; it
+ * counts what it took at `GET /count`.
+ */
+import { createServer } from 'node:http';
+
+const port = Number(process.argv[2] ?? 0);
+let messages = 0;
+let calls = 0;
+
+const server = createServer((request, response) => {
+  if (request.url === '/count' || request.url === '/healthz') {
+    response.end(JSON.stringify({ messages, calls }));
+    return;
+  }
+  const chunks: Buffer[] = [];
+  request.on('data', (part: Buffer) => chunks.push(part));
+  request.on('end', () => {
+    const form = new URLSearchParams(Buffer.concat(chunks).toString('utf8'));
+    const phones = phonesOf(form);
+    calls += 1;
+    messages += phones.length;
+    response.setHeader('content-type', 'application/json');
+    response.end(JSON.stringify({ id: calls, cnt: phones.length }));
+  });
+});
+
+/** Of `list`, a line for each number, or of `phones`, separated by commas. */
+function phonesOf(form: URLSearchParams): string[] {
+  const list = form.get('list');
+  if (list !== null) return list.split('\n').filter((line) => line !== '');
+  return (form.get('phones') ?? '').split(/[,;]/).filter((phone) => phone !== '');
+}
+
+process.once('SIGTERM', () => server.close(() => process.exit(0)));
+server.listen(port, '127.0.0.1');
