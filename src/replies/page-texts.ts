@@ -1,0 +1,1 @@
+import { pickLanguage } from '../outbox/template.ts';
