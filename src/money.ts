@@ -38,6 +38,15 @@ export function minorToMicros(minor: number, currency: string): number {
   return minor * (microsOfOne / 10 ** currencyPlaces(currency));
 }
 
+const microsForm = /^(\d{1,6})(?:\.(\d{1,6}))?$/;
+
+/** `parseMicros('2.5')` is 2,500,000; null for what is no price. */
+export function parseMicros(text: string): number | null {
+  const form = microsForm.exec(text);
+  if (form === null) return null;
+  return Number(form[1]) * microsOfOne + Number((form[2] ?? '').padEnd(microPlaces, '0'));
+}
+
 function decimal(value: number, places: number): string {
   const digits = String(Math.abs(value)).padStart(places + 1, '0');
   const sign = value < 0 ? '-' : '';

@@ -1,0 +1,473 @@
+import type {
+  Channel,
+  OutboundMessage,
+  PreparedMessage,
+  ProviderAdapter,
+} from '../channels/channel.ts';
+import type { Trx } from '../database/connect.ts';
+import { type Clinic, clinicConsentTerms } from '../history/clinic.ts';
+import { blockedByConsent } from '../history/consent-store.ts';
+import { lockAddresses, lockPatients } from '../history/lock-store.ts';
+import { addToDay, localDay } from '../local-time.ts';
+import { uuidv7 } from '../uuid.ts';
+import {
+  bookContacts,
+  commitLocal,
+  commitSending,
+  commitStayed,
+  type Leaving,
+  takeFromDay,
+} from './begin-store.ts';
+import { callPlanner } from './call-planner.ts';
+import type { EffectiveChannel } from './channel-store.ts';
+import { type Claim, releaseClaims } from './claim-store.ts';
+import type { Faults } from './fault.ts';
+import { groupCalls } from './group-calls.ts';
+import type { Verdict } from './guard.ts';
+import {
+  findAddresses,
+  findRecipients,
+  type GuardFacts,
+  lockMessages,
+  type Recipient,
+  readGuardFacts,
+} from './guard-store.ts';
+import { countsTowardCaps, heldFor, heldUntilTomorrow, judgeMessage } from './judge-message.ts';
+import { readMeetings } from './meeting-store.ts';
+import { releaseContactDays } from './message-store.ts';
+import { priceOf } from './price.ts';
+import {
+  bodyFor,
+  linkFor,
+  type RenderDeps,
+  type RenderedMessage,
+  renderMessage,
+  speaksOfMeeting,
+} from './render-message.ts';
+import { findTemplates } from './template-store.ts';
+
+/**
+ * S2, for a batch of claims on one channel: locks the rows that every write takes which can remove a
+ * reason to send, looks at all that may speak against each message, renders the text, and commits the
+ * intent. What is returned may be sent once the transaction has committed, and not before.
+ */
+
+export interface BeginDeps extends RenderDeps {
+  faults: Faults;
+}
+
+/** A message whose intent to send is committed. */
+export interface Begun extends Claim {
+  patientId: string;
+  attemptNo: number;
+  journeyContinues: boolean;
+  /** How far the provider's clock of it goes. */
+  expiresAt: Temporal.Instant;
+  prepared: PreparedMessage;
+}
+
+export interface BeginResult {
+  /** Each list is one call to the provider. */
+  calls: Begun[][];
+  /** Delivered by rows of our own. */
+  delivered: number;
+  suppressed: number;
+  held: number;
+}
+
+interface Ready {
+  facts: GuardFacts;
+  prepared: PreparedMessage;
+  language: string | null;
+}
+
+export async function beginMessages(
+  deps: BeginDeps,
+  trx: Trx,
+  clinic: Clinic,
+  channel: EffectiveChannel | null,
+  claims: readonly Claim[],
+  now: Temporal.Instant,
+): Promise<BeginResult> {
+  const all = await lockAndRead(deps, trx, clinic, claims, now);
+  const verdicts = await judgeAll(trx, clinic, all, now);
+  const goers = () => all.filter((facts) => verdicts.get(facts.id)?.state === 'go');
+
+  const rendered = await renderAll(deps, trx, clinic, goers(), now);
+  for (const facts of goers()) {
+    const message = rendered.get(facts.id);
+    if (message && !message.ok) verdicts.set(facts.id, heldFor(message.reason, facts, now));
+  }
+  holdWithoutChannel(goers(), verdicts, channel, now);
+  holdOverCaps(goers(), verdicts, clinic, now);
+  await holdOverDay(trx, goers(), verdicts, clinic, now);
+  await holdUnbooked(trx, goers(), verdicts, clinic, now);
+  deps.faults('after_judge');
+
+  const stayed = await stay(trx, clinic.id, all, verdicts, now);
+  const left = await leave(deps, trx, clinic, channel, goers(), rendered, now);
+  // Last of all: the clinic's work row is taken after every other lock.
+  await callPlanner(trx, clinic.id, [...stayed.concerned, ...left.concerned], now);
+  const { suppressed, held } = stayed;
+  return { calls: left.calls, delivered: left.delivered, suppressed, held };
+}
+
+async function lockAndRead(
+  deps: BeginDeps,
+  trx: Trx,
+  clinic: Clinic,
+  claims: readonly Claim[],
+  now: Temporal.Instant,
+): Promise<GuardFacts[]> {
+  const recipients = await findRecipients(
+    trx,
+    clinic.id,
+    claims.map((claim) => claim.id),
+  );
+  // Senders exclude each other too: two of them must not both count the same day's contacts.
+  await lockPatients(trx, clinic.id, unique(recipients.map((each) => each.patientId)), 'update');
+  const all = await readFacts(trx, clinic, recipients, now);
+  deps.faults('after_locks');
+  const epochs = new Map(claims.map((claim) => [claim.id, claim.leaseEpoch]));
+  return all.filter((facts) => facts.leaseEpoch === epochs.get(facts.id));
+}
+
+/** The facts of messages whose patients are locked. */
+export async function readFacts(
+  trx: Trx,
+  clinic: Clinic,
+  recipients: readonly Recipient[],
+  now: Temporal.Instant,
+): Promise<GuardFacts[]> {
+  const addresses = await findAddresses(trx, clinic.id, recipients);
+  const known = [...addresses.values()].filter((address) => address !== null);
+  await lockAddresses(trx, clinic.id, unique(known), 'update');
+  const today = localDay(now, clinic.timeZone);
+  const asked = recipients.map((each) => ({ ...each, address: addresses.get(each.id) ?? null }));
+  const weekStart = addToDay(today, '-P6D');
+  await lockMessages(
+    trx,
+    clinic.id,
+    recipients.map((each) => each.id),
+  );
+  return readGuardFacts(trx, clinic.id, asked, { now, today, weekStart });
+}
+
+/** What history says of each message, consent included. */
+export async function judgeAll(
+  trx: Trx,
+  clinic: Clinic,
+  all: readonly GuardFacts[],
+  now: Temporal.Instant,
+): Promise<Map<string, Verdict>> {
+  const asks = all.map((facts) => ({ key: facts.id, ...facts }));
+  const { careNeedsGrant } = clinicConsentTerms(clinic);
+  const blocks = await blockedByConsent(trx, clinic.id, asks, careNeedsGrant);
+  return new Map(
+    all.map((facts) => [
+      facts.id,
+      judgeMessage(facts, { clinic, now, consent: blocks.get(facts.id) }),
+    ]),
+  );
+}
+
+export async function renderAll(
+  deps: RenderDeps,
+  trx: Trx,
+  clinic: Clinic,
+  goers: readonly GuardFacts[],
+  now: Temporal.Instant,
+): Promise<Map<string, RenderedMessage>> {
+  const names = goers.flatMap((facts) => (facts.template === null ? [] : [facts.template]));
+  const templates = new Map(
+    (await findTemplates(trx, clinic.id, unique(names))).map((each) => [each.name, each]),
+  );
+  const picked = new Map(
+    goers.map((facts) => [
+      facts.id,
+      facts.template === null ? null : bodyFor(facts, templates.get(facts.template), clinic),
+    ]),
+  );
+  const speaking = goers.filter((facts) => {
+    const body = picked.get(facts.id);
+    return body != null && speaksOfMeeting(body);
+  });
+  const meetings =
+    speaking.length === 0
+      ? null
+      : await readMeetings(trx, clinic.id, speaking.map(toRecipient), clinic.timeZone, now);
+  return new Map(
+    goers.map((facts) => [
+      facts.id,
+      renderMessage(
+        deps,
+        clinic,
+        facts,
+        picked.get(facts.id) ?? null,
+        meetings?.get(facts.id),
+        now,
+      ),
+    ]),
+  );
+}
+
+function toRecipient({ id, patientId }: GuardFacts): Recipient {
+  return { id, patientId };
+}
+
+export function holdWithoutChannel(
+  goers: readonly GuardFacts[],
+  verdicts: Map<string, Verdict>,
+  channel: EffectiveChannel | null,
+  now: Temporal.Instant,
+): void {
+  const resumeAt = channel?.resumeAt ?? null;
+  if (channel !== null && (resumeAt === null || Temporal.Instant.compare(resumeAt, now) <= 0))
+    return;
+  for (const facts of goers) {
+    const until =
+      resumeAt !== null && Temporal.Instant.compare(resumeAt, facts.expiresAt) < 0
+        ? resumeAt
+        : facts.expiresAt;
+    verdicts.set(facts.id, { state: 'held', reason: 'channel-paused', until });
+  }
+}
+
+/** Counts the contacts of a person by what stands in the books, and by this batch. */
+export function holdOverCaps(
+  goers: readonly GuardFacts[],
+  verdicts: Map<string, Verdict>,
+  clinic: Clinic,
+  now: Temporal.Instant,
+): void {
+  const { perDay, perWeek } = clinic.settings.caps;
+  const inBatch = new Map<string, number>();
+  for (const facts of goers) {
+    if (!countsTowardCaps(facts)) continue;
+    const keys = [facts.patientId, facts.address ?? ''];
+    const more = Math.max(...keys.map((key) => inBatch.get(key) ?? 0));
+    if (facts.contactsToday + more >= perDay || facts.contactsThisWeek + more >= perWeek) {
+      verdicts.set(facts.id, heldUntilTomorrow('frequency-cap', facts, clinic, now));
+      continue;
+    }
+    for (const key of keys) inBatch.set(key, (inBatch.get(key) ?? 0) + 1);
+  }
+}
+
+const channelsOutsideLimit: readonly Channel[] = ['inbox', 'task'];
+
+async function holdOverDay(
+  trx: Trx,
+  goers: readonly GuardFacts[],
+  verdicts: Map<string, Verdict>,
+  clinic: Clinic,
+  now: Temporal.Instant,
+): Promise<void> {
+  const counted = goers.filter(
+    (facts) => facts.attemptNo === 0 && !channelsOutsideLimit.includes(facts.channel),
+  );
+  if (counted.length === 0) return;
+  const day = localDay(now, clinic.timeZone);
+  const most = clinic.settings.messagesPerDay;
+  const granted = await takeFromDay(trx, clinic.id, day, counted.length, most);
+  for (const facts of counted.slice(granted)) {
+    verdicts.set(facts.id, heldUntilTomorrow('daily-limit', facts, clinic, now));
+  }
+}
+
+async function holdUnbooked(
+  trx: Trx,
+  goers: readonly GuardFacts[],
+  verdicts: Map<string, Verdict>,
+  clinic: Clinic,
+  now: Temporal.Instant,
+): Promise<void> {
+  const contacts = goers.flatMap(({ address, ...facts }) =>
+    address !== null && countsTowardCaps({ ...facts, address })
+      ? [{ id: facts.id, address, purpose: facts.purpose }]
+      : [],
+  );
+  const booked = await bookContacts(trx, clinic.id, localDay(now, clinic.timeZone), contacts);
+  const unbooked = new Set(contacts.map(({ id }) => id).filter((id) => !booked.has(id)));
+  for (const facts of goers) {
+    if (unbooked.has(facts.id))
+      verdicts.set(facts.id, heldUntilTomorrow('frequency-cap', facts, clinic, now));
+  }
+}
+
+function prepareAll(
+  deps: BeginDeps,
+  clinic: Clinic,
+  channel: EffectiveChannel,
+  goers: readonly GuardFacts[],
+  rendered: ReadonlyMap<string, RenderedMessage>,
+  now: Temporal.Instant,
+): Ready[] {
+  return goers.flatMap((facts) => {
+    const message = rendered.get(facts.id);
+    if (!message?.ok) return [];
+    const outbound: OutboundMessage = {
+      id: facts.id,
+      clientRef: facts.clientRef ?? facts.id,
+      purpose: facts.purpose,
+      to: facts.address ?? facts.patientId,
+      content: message.content,
+      expiresAt: facts.expiresAt,
+    };
+    if (channel.channel === 'email')
+      outbound.unsubscribeUrl = linkFor(deps, clinic.id, facts, 'unsubscribe', now);
+    const prepared = channel.adapter.prepare(outbound, channel.config);
+    return [{ facts, prepared, language: message.language }];
+  });
+}
+
+/** Ends or holds what may not leave; where a journey waits for it, the planner is called. */
+async function stay(
+  trx: Trx,
+  clinicId: string,
+  all: readonly GuardFacts[],
+  verdicts: ReadonlyMap<string, Verdict>,
+  now: Temporal.Instant,
+): Promise<{ suppressed: number; held: number; concerned: GuardFacts[] }> {
+  // A merge that committed after we looked: the message is due again, for the survivor.
+  const moved = all.filter((facts) => facts.isMergedAway);
+  await releaseClaims(trx, clinicId, moved.map(toClaim), now, now);
+  const stayed = all.flatMap((facts) => {
+    const verdict = verdicts.get(facts.id);
+    if (!verdict || verdict.state === 'go' || facts.isMergedAway) return [];
+    const nextAt = verdict.state === 'held' ? verdict.until : null;
+    const { state, reason } = verdict;
+    return [{ ...toClaim(facts), patientId: facts.patientId, state, reason, nextAt, facts }];
+  });
+  await commitStayed(
+    trx,
+    clinicId,
+    stayed.map(({ facts, ...row }) => row),
+    now,
+  );
+  const ended = stayed.filter((row) => row.state !== 'held');
+  await releaseContactDays(
+    trx,
+    clinicId,
+    ended.filter(({ facts }) => facts.attemptNo > 0).map(({ id }) => id),
+  );
+  const concerned = stayed.filter(concernsPlanner).map(({ facts }) => facts);
+  return { suppressed: ended.length, held: stayed.length - ended.length, concerned };
+}
+
+function toClaim({ id, leaseEpoch }: Claim): Claim {
+  return { id, leaseEpoch };
+}
+
+function concernsPlanner({
+  state,
+  reason,
+  facts,
+}: {
+  state: string;
+  reason: string;
+  facts: GuardFacts;
+}) {
+  if (state !== 'held') return facts.journeyContinues;
+  // A step without a contact point is skipped; told once, or planner and dispatcher would call each other for ever.
+  return facts.journeyId !== null && reason === 'no-contact-point' && facts.lastReason !== reason;
+}
+
+interface Left {
+  calls: Begun[][];
+  delivered: number;
+  concerned: GuardFacts[];
+}
+
+async function leave(
+  deps: BeginDeps,
+  trx: Trx,
+  clinic: Clinic,
+  channel: EffectiveChannel | null,
+  goers: readonly GuardFacts[],
+  rendered: ReadonlyMap<string, RenderedMessage>,
+  now: Temporal.Instant,
+): Promise<Left> {
+  if (channel === null) return { calls: [], delivered: 0, concerned: [] };
+  const ready = prepareAll(deps, clinic, channel, goers, rendered, now);
+  return channel.adapter.isLocal
+    ? deliverLocally(trx, clinic, channel, ready, now)
+    : commitCalls(trx, clinic, channel, channel.adapter, ready, now);
+}
+
+async function deliverLocally(
+  trx: Trx,
+  clinic: Clinic,
+  channel: EffectiveChannel,
+  ready: readonly Ready[],
+  now: Temporal.Instant,
+): Promise<Left> {
+  const deliveries = ready.map((each) => ({
+    ...leaving(each, each.prepared, clinic, channel),
+    task: channel.channel === 'task' ? { id: uuidv7(now), ruleId: each.facts.ruleId } : null,
+  }));
+  const delivered = await commitLocal(trx, clinic.id, deliveries, now);
+  const concerned = ready
+    .map(({ facts }) => facts)
+    .filter((facts) => facts.journeyContinues && delivered.has(facts.id));
+  return { calls: [], delivered: delivered.size, concerned };
+}
+
+async function commitCalls(
+  trx: Trx,
+  clinic: Clinic,
+  channel: EffectiveChannel,
+  adapter: ProviderAdapter,
+  ready: readonly Ready[],
+  now: Temporal.Instant,
+): Promise<Left> {
+  const groups = groupCalls(
+    ready.map((each) => ({ ...each.prepared, ready: each })),
+    adapter.capabilities(channel.config),
+    (message) => message.ready.facts.clientRef,
+  );
+  const rows = groups.flat().map((message) => leaving(message.ready, message, clinic, channel));
+  const attempts = await commitSending(trx, clinic.id, rows, now);
+  const calls = groups
+    .map((group) => group.flatMap((message) => toBegun(message, attempts)))
+    .filter((group) => group.length > 0);
+  return { calls, delivered: 0, concerned: [] };
+}
+
+function toBegun(
+  { ready, ...prepared }: PreparedMessage & { ready: Ready },
+  attempts: ReadonlyMap<string, number>,
+): Begun[] {
+  const attemptNo = attempts.get(prepared.id);
+  if (attemptNo === undefined) return [];
+  const { id, leaseEpoch, patientId, journeyContinues, expiresAt } = ready.facts;
+  return [{ id, leaseEpoch, patientId, journeyContinues, expiresAt, attemptNo, prepared }];
+}
+
+function leaving(
+  { facts, language }: Ready,
+  prepared: PreparedMessage,
+  clinic: Clinic,
+  channel: EffectiveChannel,
+): Leaving {
+  const costMicros = priceOf(channel.tariff, facts.addressCountry, prepared.segments);
+  return {
+    id: facts.id,
+    leaseEpoch: facts.leaseEpoch,
+    patientId: facts.patientId,
+    address: facts.address,
+    language,
+    provider: channel.provider,
+    clientRef: prepared.clientRef,
+    subject: prepared.content.subject ?? null,
+    text: prepared.content.text,
+    encoding: prepared.encoding ?? null,
+    segments: prepared.segments,
+    costMicros,
+    costCurrency: costMicros === null ? null : clinic.currency,
+  };
+}
+
+function unique(values: readonly string[]): string[] {
+  return [...new Set(values)];
+}

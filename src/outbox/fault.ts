@@ -1,0 +1,42 @@
+/**
+ * Named places at which a test has the process killed, to show that no crash sends twice or loses
+ * anything.
+ */
+
+export const faultPoints = [
+  'after_recover',
+  'after_expire',
+  'before_claim_commit',
+  'after_claim',
+  'after_locks',
+  'after_judge',
+  'before_begin_commit',
+  'after_begin',
+  'before_send',
+  'after_send',
+  'before_outcome_commit',
+  'after_outcome',
+  'before_pause_commit',
+  'before_reschedule',
+  'after_reschedule',
+  'before_reconcile',
+  'after_reconcile_answer',
+  'before_reconcile_commit',
+  'after_reconcile',
+  'before_receipt_commit',
+] as const;
+export type FaultPoint = (typeof faultPoints)[number];
+
+export type Faults = (point: FaultPoint) => void;
+
+/** @param fault the point and how often it is passed until the process ends there; null for none. */
+export function createFaults(fault: { name: string; hit: number } | null): Faults {
+  if (fault === null) return () => {};
+  let passed = 0;
+  return (point) => {
+    if (point !== fault.name) return;
+    passed += 1;
+    // Nothing can be cleaned up after it: that is the point.
+    if (passed === fault.hit) process.kill(process.pid, 'SIGKILL');
+  };
+}

@@ -1,0 +1,149 @@
+import type { Clinic } from '../history/clinic.ts';
+import { countryPolicy } from '../history/country-policy.ts';
+import { nextOpening } from '../history/send-window.ts';
+import { addToDay, localDay, startOfDay } from '../local-time.ts';
+import type { HeldReason, StopReason, Verdict } from './guard.ts';
+import type { GuardFacts } from './guard-store.ts';
+
+/** Decides from the facts whether a message may leave. Pure: the same facts give the same verdict. */
+
+export interface JudgeTerms {
+  clinic: Clinic;
+  now: Temporal.Instant;
+  /** What consent says of this message. */
+  consent: 'opted-out' | 'no-consent' | undefined;
+}
+
+/** How often a message is looked at again whose obstacle leaves no instant of its own. */
+const recheckPeriod = Temporal.Duration.from('PT6H');
+
+const go: Verdict = Object.freeze({ state: 'go' });
+
+/** Everything but the text, the caps and the channel, which follow once all messages of a batch are known. */
+export function judgeMessage(facts: GuardFacts, terms: JudgeTerms): Verdict {
+  return (
+    judgeLife(facts, terms) ??
+    judgeAnchor(facts) ??
+    judgeAnswers(facts) ??
+    judgeBooking(facts) ??
+    judgeContact(facts, terms) ??
+    judgeHours(facts, terms) ??
+    go
+  );
+}
+
+function judgeLife(facts: GuardFacts, { now }: JudgeTerms): Verdict | null {
+  if (facts.cancelRequested) return { state: 'cancelled', reason: 'cancelled' };
+  if (Temporal.Instant.compare(facts.expiresAt, now) <= 0)
+    return { state: 'expired', reason: 'too-late' };
+  if (facts.isDeceased) return { state: 'suppressed', reason: 'deceased' };
+  if (!facts.isActive && facts.guard.requireActive !== false)
+    return heldFor('inactive', facts, now);
+  return null;
+}
+
+function judgeAnchor(facts: GuardFacts): Verdict | null {
+  return facts.anchorHolds ? null : { state: 'cancelled', reason: 'appointment-changed' };
+}
+
+function judgeAnswers(facts: GuardFacts): Verdict | null {
+  if (facts.visitedSince || facts.visitedScope) return stopped(facts, 'visited');
+  const stops = facts.guard.stopOn ?? [];
+  const answered: [StopReason, boolean][] = [
+    ['confirmed', facts.isConfirmed],
+    ['replied', facts.hasReplied],
+    ['clicked', facts.hasClicked],
+    ['task-outcome', facts.hasTaskOutcome],
+  ];
+  const found = answered.find(([reason, happened]) => happened && stops.includes(reason));
+  return found ? { state: 'cancelled', reason: found[0] } : null;
+}
+
+/** What ends an occurrence before anything of it left is a suppression; later it is a stop. */
+function stopped(facts: GuardFacts, reason: 'visited'): Verdict {
+  return { state: isFirstStep(facts) ? 'suppressed' : 'cancelled', reason };
+}
+
+/** Who is booked already is not invited; once that appointment is over without a visit, they may be. */
+function judgeBooking(facts: GuardFacts): Verdict | null {
+  const isBooked = facts.nextAppointmentAt !== null;
+  if (isFirstStep(facts) && facts.guard.unlessBooked) {
+    if (!isBooked) return null;
+    return {
+      state: 'held',
+      reason: 'future-appointment',
+      until: earlier(facts.nextAppointmentAt ?? facts.expiresAt, facts.expiresAt),
+    };
+  }
+  const mayStop = facts.guard.unlessBooked || facts.guard.stopOn?.includes('booked');
+  const hasBooked = facts.bookedSince || (isBooked && !isFirstStep(facts));
+  return mayStop && hasBooked ? { state: 'cancelled', reason: 'booked' } : null;
+}
+
+const channelsWithoutAddress: readonly string[] = ['inbox', 'task', 'webhook'];
+
+function judgeContact(facts: GuardFacts, { now, consent }: JudgeTerms): Verdict | null {
+  if (facts.address === null && !channelsWithoutAddress.includes(facts.channel))
+    return heldFor('no-contact-point', facts, now);
+  if (consent === 'opted-out') return { state: 'suppressed', reason: 'opted-out' };
+  if (consent === 'no-consent') return heldFor('no-consent', facts, now);
+  return null;
+}
+
+/** Staff and the host's portal may be given something to do at any hour. */
+const channelsAtAnyHour: readonly string[] = ['inbox', 'task'];
+
+function judgeHours(facts: GuardFacts, { clinic, now }: JudgeTerms): Verdict | null {
+  if (channelsAtAnyHour.includes(facts.channel)) return null;
+  const opening = nextOpening(now, {
+    purpose: facts.purpose,
+    zone: facts.timeZone ?? clinic.timeZone,
+    sendWindow: clinic.settings.sendWindow,
+    policy: countryPolicy(clinic.country),
+    ignoresSendWindow: facts.guard.sendWindow === false,
+  });
+  if (opening !== null && Temporal.Instant.compare(opening, now) <= 0) return null;
+  if (opening === null || Temporal.Instant.compare(opening, facts.expiresAt) >= 0)
+    return { state: 'expired', reason: 'send-window' };
+  return { state: 'held', reason: 'send-window', until: opening };
+}
+
+/** Whether this message is one of the contacts that a person gets only so many of. */
+export function countsTowardCaps(
+  facts: Pick<GuardFacts, 'purpose' | 'channel' | 'address'>,
+): boolean {
+  return (
+    facts.purpose !== 'transactional' &&
+    facts.address !== null &&
+    !channelsWithoutAddress.includes(facts.channel)
+  );
+}
+
+/** A verdict that waits for something that leaves no instant of its own. */
+export function heldFor(
+  reason: HeldReason,
+  facts: Pick<GuardFacts, 'expiresAt'>,
+  now: Temporal.Instant,
+): Verdict {
+  return { state: 'held', reason, until: earlier(now.add(recheckPeriod), facts.expiresAt) };
+}
+
+/** A verdict that waits for the clinic's next day. */
+export function heldUntilTomorrow(
+  reason: HeldReason,
+  facts: Pick<GuardFacts, 'expiresAt'>,
+  clinic: Clinic,
+  now: Temporal.Instant,
+): Verdict {
+  const tomorrow = addToDay(localDay(now, clinic.timeZone), 'P1D');
+  const until = startOfDay(tomorrow, clinic.timeZone);
+  return { state: 'held', reason, until: earlier(until, facts.expiresAt) };
+}
+
+function isFirstStep(facts: GuardFacts): boolean {
+  return (facts.step ?? 0) === 0;
+}
+
+function earlier(one: Temporal.Instant, other: Temporal.Instant): Temporal.Instant {
+  return Temporal.Instant.compare(one, other) <= 0 ? one : other;
+}

@@ -1,0 +1,79 @@
+import { sql } from 'kysely';
+import type { Trx } from '../database/connect.ts';
+import type { Recipient } from './guard-store.ts';
+import type { Meeting } from './template-values.ts';
+
+export interface Meetings {
+  visit: Meeting | null;
+  appointment: Meeting | null;
+}
+
+interface Row {
+  id: string;
+  kind: 'visit' | 'appointment';
+  start: Temporal.Instant;
+  zone: string | null;
+  practitioner: string | null;
+  service: string | null;
+  location: string | null;
+}
+
+/**
+ * The visit and the appointment that each message speaks of: those it was made for, else the patient's
+ * last visit and next appointment.
+ */
+export async function readMeetings(
+  trx: Trx,
+  clinicId: string,
+  recipients: readonly Recipient[],
+  clinicZone: string,
+  now: Temporal.Instant,
+): Promise<Map<string, Meetings>> {
+  const { rows } = await sql<Row>`
+    with asked as (
+      select m.id, a."patientId" as patient_id, g.kind, g.source, g.id as anchor_id
+      from jsonb_to_recordset(${JSON.stringify(recipients)}::jsonb) as a (id uuid, "patientId" uuid)
+      join messages m on m.clinic_id = ${clinicId} and m.id = a.id
+      left join lateral jsonb_to_record(m.guard->'anchor') as g (kind text, source text, id text) on true
+    ), met as (
+      select asked.id, 'visit' as kind, v.*
+      from asked cross join lateral (
+        select v.source, coalesce(v.started_at, v.anchor_at) as start, v.time_zone as zone, v.practitioner_id,
+          v.practitioner_name, v.services->0 as service, v.location_id, v.location_name
+        from attendances v
+        where v.clinic_id = ${clinicId} and v.patient_id = asked.patient_id and v.anchor_at <= ${now}
+          and (asked.kind is distinct from 'visit'
+            or (v.source = asked.source and (v.external_id = asked.anchor_id or v.appointment_id = asked.anchor_id)))
+        order by v.anchor_at desc limit 1
+      ) v
+      union all
+      select asked.id, 'appointment', a.*
+      from asked cross join lateral (
+        select a.source, a.start_at, a.time_zone, a.practitioner_id,
+          a.practitioner_name, a.services->0, a.location_id, a.location_name
+        from appointments a
+        where a.clinic_id = ${clinicId} and a.patient_id = asked.patient_id and a.deleted_at is null
+          and case when asked.kind = 'appointment' then a.source = asked.source and a.external_id = asked.anchor_id
+            else a.start_at > ${now} and a.status in ('proposed', 'pending', 'booked', 'arrived', 'checked-in') end
+        order by a.start_at limit 1
+      ) a
+    )
+    select met.id, met.kind, met.start, met.zone,
+      coalesce(met.practitioner_name, practitioner.name) as practitioner,
+      met.service->>'name' as service,
+      coalesce(met.location_name, location.name) as location
+    from met
+    left join directory_entries practitioner on practitioner.clinic_id = ${clinicId}
+      and practitioner.kind = 'practitioner' and practitioner.source = met.source
+      and practitioner.external_id = met.practitioner_id
+    left join directory_entries location on location.clinic_id = ${clinicId}
+      and location.kind = 'location' and location.source = met.source and location.external_id = met.location_id
+    where met.start is not null`.execute(trx);
+  const meetings = new Map<string, Meetings>();
+  for (const { id, kind, zone, ...rest } of rows) {
+    const found = meetings.get(id) ?? { visit: null, appointment: null };
+    found[kind] = { ...rest, zone: zone ?? clinicZone };
+    meetings.set(id, found);
+  }
+  return meetings;
+}
