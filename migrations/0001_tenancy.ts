@@ -50,6 +50,8 @@ export async function up(db: Kysely<unknown>): Promise<void> {
   await sql`
     create table clinics (
       id uuid primary key,
+      -- Names the clinic in links, where a uuid would be too long for an SMS.
+      number integer generated always as identity unique,
       name text not null,
       time_zone text not null,
       country text not null check (country ~ '^[A-Z]{2}$'),
@@ -84,7 +86,9 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       served_at timestamptz not null default 'epoch',
       primary key (clinic_id, kind)
     )`.execute(db);
-  await sql`create index clinic_work_due on clinic_work (kind, next_at) where next_at is not null`.execute(db);
+  await sql`create index clinic_work_due on clinic_work (kind, next_at) where next_at is not null`.execute(
+    db,
+  );
   await sql`call protect_registry('clinic_work', 'clinic_id')`.execute(db);
 
   await sql`
@@ -116,7 +120,9 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       created_at timestamptz not null,
       primary key (clinic_id, key_id, route, key)
     )`.execute(db);
-  await sql`create index idempotency_keys_age on idempotency_keys (clinic_id, created_at)`.execute(db);
+  await sql`create index idempotency_keys_age on idempotency_keys (clinic_id, created_at)`.execute(
+    db,
+  );
   await sql`call protect_clinic_table('idempotency_keys')`.execute(db);
 
   await sql`

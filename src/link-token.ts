@@ -5,39 +5,55 @@ export const linkActions = ['confirm', 'book', 'rate', 'verify', 'unsubscribe'] 
 export type LinkAction = (typeof linkActions)[number];
 
 export interface LinkClaim {
-  clinicId: string;
+  /** A clinic's number rather than its id: every character is paid for in an SMS. */
+  clinicNumber: number;
   messageId: string;
   action: LinkAction;
+  /** Kept as the day's end in UTC, never earlier than asked. */
   expiresAt: Temporal.Instant;
 }
 
+const clinicBytes = 3;
 const uuidBytes = 16;
-const bodyBytes = uuidBytes * 2 + 1 + 4;
-const macBytes = 16;
+/** Three bits of action, and 21 bits of days since 1970, which end in the year 7711. */
+const termsBytes = 3;
+const actionsMax = 8;
+const bodyBytes = clinicBytes + uuidBytes + termsBytes;
+const macBytes = 10;
+const msPerDay = 86_400_000;
 
-/** An opaque token for `/l/{token}`: 71 characters that name clinic, message, one action and an expiry, signed. */
+/** Characters of a token: what an SMS with a link has to make room for. */
+export const linkTokenChars = Math.ceil(((bodyBytes + macBytes) * 4) / 3);
+
+/** An opaque token for `/l/{token}` that names clinic, message, one action and an expiry, signed. */
 export function signLink(secrets: Secrets, claim: LinkClaim): string {
   const body = Buffer.alloc(bodyBytes);
-  body.write(claim.clinicId.replaceAll('-', ''), 0, 'hex');
-  body.write(claim.messageId.replaceAll('-', ''), uuidBytes, 'hex');
-  body.writeUInt8(linkActions.indexOf(claim.action), uuidBytes * 2);
-  body.writeUInt32BE(Math.floor(claim.expiresAt.epochMilliseconds / 1000), uuidBytes * 2 + 1);
+  const day = Math.ceil(claim.expiresAt.epochMilliseconds / msPerDay);
+  body.writeUIntBE(claim.clinicNumber, 0, clinicBytes);
+  body.write(claim.messageId.replaceAll('-', ''), clinicBytes, 'hex');
+  body.writeUIntBE(
+    day * actionsMax + linkActions.indexOf(claim.action),
+    clinicBytes + uuidBytes,
+    termsBytes,
+  );
   return Buffer.concat([body, signature(secrets, body)]).toString('base64url');
 }
 
 /** @returns null for whatever this service did not sign; an expired claim is returned, for the caller to refuse. */
 export function readLink(secrets: Secrets, token: string): LinkClaim | null {
   const bytes = Buffer.from(token, 'base64url');
-  if (bytes.length !== bodyBytes + macBytes) return null;
+  // Decoding is lenient; a token has one spelling only.
+  if (bytes.length !== bodyBytes + macBytes || bytes.toString('base64url') !== token) return null;
   const body = bytes.subarray(0, bodyBytes);
   if (!equalBytes(signature(secrets, body), bytes.subarray(bodyBytes))) return null;
-  const action = linkActions[body.readUInt8(uuidBytes * 2)];
+  const terms = body.readUIntBE(clinicBytes + uuidBytes, termsBytes);
+  const action = linkActions[terms % actionsMax];
   if (!action) return null;
   return {
-    clinicId: uuidAt(body, 0),
-    messageId: uuidAt(body, uuidBytes),
+    clinicNumber: body.readUIntBE(0, clinicBytes),
+    messageId: uuidAt(body, clinicBytes),
     action,
-    expiresAt: Temporal.Instant.fromEpochMilliseconds(body.readUInt32BE(uuidBytes * 2 + 1) * 1000),
+    expiresAt: Temporal.Instant.fromEpochMilliseconds(Math.floor(terms / actionsMax) * msPerDay),
   };
 }
 

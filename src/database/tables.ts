@@ -40,6 +40,7 @@ export interface Warning {
 
 export interface ClinicsTable {
   id: string;
+  number: GeneratedAlways<number>;
   name: string;
   time_zone: string;
   country: string;
@@ -331,7 +332,14 @@ export interface RuleVersionsTable {
   changed_by: string;
 }
 
-export type JourneyState = 'planned' | 'active' | 'held' | 'finished' | 'suppressed' | 'cancelled' | 'expired';
+export type JourneyState =
+  | 'planned'
+  | 'active'
+  | 'held'
+  | 'finished'
+  | 'suppressed'
+  | 'cancelled'
+  | 'expired';
 
 export interface JourneysTable {
   clinic_id: string;
@@ -353,8 +361,19 @@ export interface JourneysTable {
 }
 
 export type MessageState =
-  | 'scheduled' | 'held' | 'claimed' | 'sending' | 'sent' | 'delivered' | 'read'
-  | 'unknown' | 'retry' | 'failed' | 'expired' | 'cancelled' | 'suppressed';
+  | 'scheduled'
+  | 'held'
+  | 'claimed'
+  | 'sending'
+  | 'sent'
+  | 'delivered'
+  | 'read'
+  | 'unknown'
+  | 'retry'
+  | 'failed'
+  | 'expired'
+  | 'cancelled'
+  | 'suppressed';
 
 export interface MessagesTable {
   clinic_id: string;
@@ -369,7 +388,11 @@ export interface MessagesTable {
   purpose: Purpose;
   channel: ChannelName;
   template: Nullable<string>;
-  body: ColumnType<{ subject?: string; text: string } | null, string | null | undefined, string | null>;
+  body: ColumnType<
+    { subject?: string; text: string } | null,
+    string | null | undefined,
+    string | null
+  >;
   provider: Nullable<string>;
   address: Nullable<string>;
   language: Nullable<string>;

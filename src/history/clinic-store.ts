@@ -22,6 +22,7 @@ export type ClinicPatch = Partial<
 
 const columns = [
   'id',
+  'number',
   'name',
   'time_zone',
   'country',
@@ -39,6 +40,16 @@ export async function findClinic(db: Db | Trx, id: string): Promise<Clinic | nul
     .selectFrom('clinics')
     .select(columns)
     .where('id', '=', id)
+    .executeTakeFirst();
+  return row ? toClinic(row) : null;
+}
+
+/** The clinic that a link names; outside `withClinic`, since nothing else of it is known yet. */
+export async function findClinicByNumber(db: Db, number: number): Promise<Clinic | null> {
+  const row = await db
+    .selectFrom('clinics')
+    .select(columns)
+    .where('number', '=', number)
     .executeTakeFirst();
   return row ? toClinic(row) : null;
 }
@@ -155,6 +166,7 @@ export async function setTestNow(
 function toClinic(row: Pick<Selectable<ClinicsTable>, (typeof columns)[number]>): Clinic {
   return {
     id: row.id,
+    number: row.number,
     name: row.name,
     timeZone: row.time_zone,
     country: row.country,

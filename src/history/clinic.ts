@@ -4,6 +4,8 @@ import { type ConsentTerms, consentTerms, type Hours } from './country-policy.ts
 /** A clinic: whose data it is, where its days begin, and how often it may write to one person. */
 export interface Clinic {
   id: string;
+  /** Names the clinic in links, in few characters. */
+  number: number;
   name: string;
   timeZone: string;
   country: string;
