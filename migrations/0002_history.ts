@@ -258,7 +258,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
   // deletes what it can see, so no change is missed however transactions interleave.
   await sql`
     create table replan (
-      clinic_id uuid not null references clinics on delete cascade,
+      clinic_id uuid not null,
       mark bigint generated always as identity,
       patient_id uuid not null,
       primary key (clinic_id, mark)

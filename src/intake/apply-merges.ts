@@ -1,5 +1,10 @@
 import type { Batch, Item } from './batch.ts';
-import { dropContactPoints, type MergedPair, moveToSurvivors, pointAtSurvivors } from './merge-store.ts';
+import {
+  dropContactPoints,
+  type MergedPair,
+  moveToSurvivors,
+  pointAtSurvivors,
+} from './merge-store.ts';
 import { type PersonBook, personOf, survivorOf } from './person-book.ts';
 import type { StoredPerson } from './person-store.ts';
 import { refusal } from './rejection.ts';
@@ -30,7 +35,11 @@ export async function applyMerges(batch: Batch, onMerged: PatientsMerged): Promi
   await pointAtSurvivors(trx, clinicId, pairs, batch.now);
   await moveToSurvivors(trx, clinicId, pairs);
   await dropContactPoints(trx, clinicId, [...retired.keys()]);
-  await onMerged(trx, clinicId, pairs.map(({ retired: from, survivor }) => ({ retired: from, survivor })));
+  await onMerged(
+    trx,
+    clinicId,
+    pairs.map(({ retired: from, survivor }) => ({ retired: from, survivor })),
+  );
   return [...retired.keys()];
 }
 
@@ -62,7 +71,12 @@ function refuse(code: string, detail: string): Item['outcome'] {
   return { kind: 'rejected', problem: refusal(code, '/data/into', detail) };
 }
 
-function retire(book: PersonBook, person: StoredPerson, survivor: StoredPerson, mergedMs: number): void {
+function retire(
+  book: PersonBook,
+  person: StoredPerson,
+  survivor: StoredPerson,
+  mergedMs: number,
+): void {
   for (const other of book.byId.values()) {
     if (other.id !== person.id && other.replaced_by !== person.id) continue;
     other.replaced_by = survivor.id;

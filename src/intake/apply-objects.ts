@@ -1,14 +1,16 @@
-import type { ReadAppointment } from '../history/appointment.ts';
+import type { AppointmentContent, ReadAppointment } from '../history/appointment.ts';
 import type { HostId } from '../history/host-id.ts';
-import type { ReadVisit } from '../history/visit.ts';
-import { type Batch, contentHash, type Item, withFields } from './batch.ts';
+import type { ReadVisit, VisitContent } from '../history/visit.ts';
+import { type Batch, contentHash, type Item } from './batch.ts';
 import { type DirectoryRow, upsertDirectory } from './directory-store.ts';
 import {
+  type AppointmentWrite,
   advanceObjects,
   deleteObjects,
   type StoredObject,
   upsertAppointments,
   upsertVisits,
+  type VisitWrite,
 } from './object-store.ts';
 import { keyOf, personOf, survivorOf } from './person-book.ts';
 import { compareWatermarks } from './watermark.ts';
@@ -23,7 +25,7 @@ export interface Objects {
 
 interface Change {
   object: StoredObject;
-  content: string | null;
+  content: AppointmentContent | VisitContent | null;
   isAdvanced: boolean;
   isDeleted: boolean;
 }
@@ -47,7 +49,8 @@ function upsertOne(
   objects: Objects,
   changes: Map<string, Change>,
 ): void {
-  const patient = read.patient === null ? null : survivorOf(batch.book, personOf(batch.book, read.patient));
+  const patient =
+    read.patient === null ? null : survivorOf(batch.book, personOf(batch.book, read.patient));
   item.patientId = patient?.id ?? null;
   if (patient?.is_erased) {
     item.outcome = { kind: 'unchanged' };
@@ -61,7 +64,9 @@ function upsertOne(
     return;
   }
   const content = JSON.stringify(read.content);
-  const hash = contentHash(read.patient === null ? content : content + keyOf(read.patient.source, read.patient.externalId));
+  const hash = contentHash(
+    read.patient === null ? content : content + keyOf(read.patient.source, read.patient.externalId),
+  );
   if (object.hash === hash && !object.is_deleted) {
     item.outcome = { kind: 'unchanged' };
     change.isAdvanced = true;
@@ -69,7 +74,7 @@ function upsertOne(
     item.outcome = { kind: 'applied', isNew: object.hash === null || object.is_deleted };
     if (object.patient_id !== null) batch.touched.add(object.patient_id);
     if (patient !== null) batch.touched.add(patient.id);
-    change.content = content;
+    change.content = read.content;
     change.isDeleted = false;
     moveStart(object, read.content.start_ms);
     object.patient_id = patient?.id ?? null;
@@ -106,7 +111,11 @@ function isOlder({ event }: Item, object: StoredObject): boolean {
   return compareWatermarks(event, { occurredMs: object.occurred_ms, version: object.version }) < 0;
 }
 
-function changeOf(objects: Objects, changes: Map<string, Change>, { source, externalId }: HostId): Change {
+function changeOf(
+  objects: Objects,
+  changes: Map<string, Change>,
+  { source, externalId }: HostId,
+): Change {
   const key = keyOf(source, externalId);
   const made = changes.get(key);
   if (made !== undefined) return made;
@@ -130,21 +139,44 @@ function newObject(source: string, external_id: string): StoredObject {
   };
 }
 
-async function writeChanges(batch: Batch, kind: Objects['kind'], changes: Map<string, Change>): Promise<void> {
+async function writeChanges(
+  batch: Batch,
+  kind: Objects['kind'],
+  changes: Map<string, Change>,
+): Promise<void> {
   const { trx, clinicId, now } = batch;
   const inOrder = [...changes].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, change]) => change);
-  const rows = inOrder.filter((change) => change.content !== null).map((change) => rowOf(kind, change));
-  if (kind === 'visit') await upsertVisits(trx, clinicId, rows, now);
-  else await upsertAppointments(trx, clinicId, rows, now);
-  const advanced = inOrder.filter((change) => change.isAdvanced && change.content === null && !change.isDeleted);
+  const written = inOrder.filter((change) => change.content !== null);
+  if (kind === 'visit') await upsertVisits(trx, clinicId, written.map(visitWrite), now);
+  else await upsertAppointments(trx, clinicId, written.map(appointmentWrite), now);
+  const advanced = inOrder.filter(
+    (change) => change.isAdvanced && change.content === null && !change.isDeleted,
+  );
   await advanceObjects(trx, clinicId, kind, advanced.map(markOf));
-  await deleteObjects(trx, clinicId, kind, inOrder.filter((change) => change.isDeleted).map(markOf), now);
+  await deleteObjects(
+    trx,
+    clinicId,
+    kind,
+    inOrder.filter((change) => change.isDeleted).map(markOf),
+    now,
+  );
 }
 
-function rowOf(kind: Objects['kind'], { object, content }: Change): string {
-  const { source, external_id, patient_id, occurred_ms, version, hash, start_revision } = object;
-  const mark = { source, external_id, patient_id, occurred_ms, version, hash };
-  return withFields(content ?? '{}', kind === 'visit' ? mark : { ...mark, start_revision });
+// The kind of the objects says which content their changes carry.
+function visitWrite({ object, content }: Change): VisitWrite {
+  return { ...(content as VisitContent), ...identityOf(object) };
+}
+
+function appointmentWrite({ object, content }: Change): AppointmentWrite {
+  return {
+    ...(content as AppointmentContent),
+    ...identityOf(object),
+    start_revision: object.start_revision,
+  };
+}
+
+function identityOf({ source, external_id, patient_id, occurred_ms, version, hash }: StoredObject) {
+  return { source, external_id, patient_id, occurred_ms, version, hash };
 }
 
 function markOf({ object }: Change) {

@@ -1,6 +1,6 @@
 import { type ConsentStatement, consentMarks, setConsents } from '../history/consent-store.ts';
 import type { ReadPatient } from '../history/patient.ts';
-import { type Batch, contentHash, type Item, withFields } from './batch.ts';
+import { type Batch, contentHash, type Item } from './batch.ts';
 import { lendContent } from './merge-store.ts';
 import { personOf, survivorOf } from './person-book.ts';
 import {
@@ -9,7 +9,7 @@ import {
   erasePersons,
   findAliases,
   insertContactPoints,
-  type Point,
+  type PersonWrite,
   type StoredPerson,
   setContactPoints,
   upsertPersons,
@@ -19,7 +19,6 @@ import { compareWatermarks } from './watermark.ts';
 /** What a batch will write of one person. */
 interface Change {
   person: StoredPerson;
-  row: string | null;
   read: ReadPatient | null;
   isAdvanced: boolean;
   isDeleted: boolean;
@@ -32,10 +31,12 @@ export async function applyPatients(batch: Batch, retiredNow: readonly string[])
   for (const item of batch.items) {
     const { effect } = item.event;
     if (effect.kind === 'patient') upsertOne(batch, item, effect.read, changes, lenders);
-    if (effect.kind === 'patient-deleted') deleteOne(batch, item, personOf(batch.book, effect.key), changes);
+    if (effect.kind === 'patient-deleted')
+      deleteOne(batch, item, personOf(batch.book, effect.key), changes);
   }
   await writeChanges(batch, [...changes.values()]);
-  for (const id of await lendContent(batch.trx, batch.clinicId, [...lenders], batch.now)) batch.touched.add(id);
+  for (const id of await lendContent(batch.trx, batch.clinicId, [...lenders], batch.now))
+    batch.touched.add(id);
 }
 
 function upsertOne(
@@ -67,7 +68,6 @@ function upsertOne(
     change.isAdvanced = true;
   } else {
     item.outcome = { kind: 'applied', isNew: !target.is_known || target.is_deleted };
-    change.row = content;
     change.read = read;
     change.isDeleted = false;
     batch.touched.add(survivor.id);
@@ -84,7 +84,12 @@ function isAboutSurvivor(item: Item, read: ReadPatient, named: StoredPerson): bo
   return item.event.occurredMs > named.merged_ms && read.content.active;
 }
 
-function deleteOne(batch: Batch, item: Item, person: StoredPerson, changes: Map<string, Change>): void {
+function deleteOne(
+  batch: Batch,
+  item: Item,
+  person: StoredPerson,
+  changes: Map<string, Change>,
+): void {
   const survivor = survivorOf(batch.book, person);
   item.patientId = survivor.id;
   if (isOlder(item, person)) {
@@ -100,7 +105,9 @@ function deleteOne(batch: Batch, item: Item, person: StoredPerson, changes: Map<
 
 function isOlder(item: Item, person: StoredPerson): boolean {
   if (person.occurred_ms === null) return false;
-  return compareWatermarks(item.event, { occurredMs: person.occurred_ms, version: person.version }) < 0;
+  return (
+    compareWatermarks(item.event, { occurredMs: person.occurred_ms, version: person.version }) < 0
+  );
 }
 
 function markOf({ event }: Item): { occurred_ms: number; version: string | null } {
@@ -110,7 +117,7 @@ function markOf({ event }: Item): { occurred_ms: number; version: string | null 
 function changeOf(changes: Map<string, Change>, person: StoredPerson): Change {
   const known = changes.get(person.id);
   if (known !== undefined) return known;
-  const change = { person, row: null, read: null, isAdvanced: false, isDeleted: false };
+  const change = { person, read: null, isAdvanced: false, isDeleted: false };
   changes.set(person.id, change);
   return change;
 }
@@ -118,27 +125,39 @@ function changeOf(changes: Map<string, Change>, person: StoredPerson): Change {
 async function writeChanges({ trx, clinicId, now }: Batch, changes: Change[]): Promise<void> {
   if (changes.length === 0) return;
   const inOrder = changes.toSorted((a, b) => (a.person.id < b.person.id ? -1 : 1));
-  const written = inOrder.filter((change) => change.row !== null);
-  await insertContactPoints(trx, clinicId, pointsOf(written));
-  await upsertPersons(trx, clinicId, written.map(rowOf), now);
+  const written = inOrder.flatMap(({ person, read }) => (read === null ? [] : [{ person, read }]));
+  await insertContactPoints(
+    trx,
+    clinicId,
+    written.flatMap(({ read }) => read.points),
+  );
+  await upsertPersons(trx, clinicId, written.map(personWrite), now);
   if (written.length > 0) {
     const pairs = written.flatMap(({ person, read }) =>
-      (read?.points ?? []).map(({ address }) => ({ patient_id: person.id, address })),
+      read.points.map(({ address }) => ({ patient_id: person.id, address })),
     );
-    await setContactPoints(trx, clinicId, written.map(({ person }) => person.id), pairs);
+    await setContactPoints(
+      trx,
+      clinicId,
+      written.map(({ person }) => person.id),
+      pairs,
+    );
   }
-  const advanced = inOrder.filter((change) => change.isAdvanced && change.row === null && !change.isDeleted);
+  const advanced = inOrder.filter(
+    (change) => change.isAdvanced && change.read === null && !change.isDeleted,
+  );
   await advancePersons(trx, clinicId, advanced.map(personMark));
-  await deletePersons(trx, clinicId, inOrder.filter((change) => change.isDeleted).map(personMark), now);
+  await deletePersons(
+    trx,
+    clinicId,
+    inOrder.filter((change) => change.isDeleted).map(personMark),
+    now,
+  );
 }
 
-function pointsOf(written: readonly Change[]): Point[] {
-  return written.flatMap(({ read }) => read?.points ?? []);
-}
-
-function rowOf({ person, row }: Change): string {
+function personWrite({ person, read }: { person: StoredPerson; read: ReadPatient }): PersonWrite {
   const { id, source, external_id, occurred_ms, version, hash } = person;
-  return withFields(row ?? '{}', { id, source, external_id, occurred_ms, version, hash });
+  return { ...read.content, id, source, external_id, occurred_ms, version, hash };
 }
 
 function personMark({ person }: Change) {
@@ -150,7 +169,9 @@ function personMark({ person }: Change) {
  * upsert still tells what no later one said.
  */
 export async function applyConsents(batch: Batch): Promise<void> {
-  const told = batch.items.flatMap((item) => statementsOf(batch, item).map((statement) => ({ item, statement })));
+  const told = batch.items.flatMap((item) =>
+    statementsOf(batch, item).map((statement) => ({ item, statement })),
+  );
   if (told.length === 0) return;
   const patientIds = [...new Set(told.map(({ statement }) => statement.patientId))];
   const marks = await consentMarks(batch.trx, batch.clinicId, patientIds);
@@ -161,7 +182,11 @@ export async function applyConsents(batch: Batch): Promise<void> {
     item.outcome = isStale ? { kind: 'stale' } : { kind: 'applied', isNew: false };
     if (!isStale) marks.set(key, item.event.occurredMs);
   }
-  const changed = await setConsents(batch.trx, batch.clinicId, told.map(({ statement }) => statement));
+  const changed = await setConsents(
+    batch.trx,
+    batch.clinicId,
+    told.map(({ statement }) => statement),
+  );
   for (const id of changed) batch.touched.add(id);
 }
 

@@ -40,8 +40,3 @@ const hashHexLength = 32;
 export function contentHash(text: string): string {
   return hash('sha256', text, 'hex').slice(0, hashHexLength);
 }
-
-/** A JSON object with more fields, without parsing it. */
-export function withFields(json: string, fields: object): string {
-  return `${json.slice(0, -1)},${JSON.stringify(fields).slice(1)}`;
-}

@@ -15,7 +15,12 @@ export interface DirectoryRow {
   hash: string;
 }
 
-export async function upsertDirectory(trx: Trx, clinicId: string, rows: readonly DirectoryRow[], now: Temporal.Instant): Promise<void> {
+export async function upsertDirectory(
+  trx: Trx,
+  clinicId: string,
+  rows: readonly DirectoryRow[],
+  now: Temporal.Instant,
+): Promise<void> {
   if (rows.length === 0) return;
   await sql`
     insert into directory_entries as d (clinic_id, kind, source, external_id, name, time_zone, phone, address,

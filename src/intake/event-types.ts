@@ -3,8 +3,23 @@ import { Compile } from 'typebox/compile';
 import type { ConsentChannel, ConsentState, Purpose } from '../database/tables.ts';
 import { type ReadAppointment, readAppointment } from '../history/appointment.ts';
 import { type HostId, parseHostId } from '../history/host-id.ts';
-import { consentChannels, consentStates, purposes, type ReadPatient, readPatient } from '../history/patient.ts';
-import { type Findings, hostId, type ReadContext, type Reading, readTime, shape, text, time } from '../history/shape.ts';
+import {
+  consentChannels,
+  consentStates,
+  purposes,
+  type ReadPatient,
+  readPatient,
+} from '../history/patient.ts';
+import {
+  type Findings,
+  hostId,
+  type ReadContext,
+  type Reading,
+  readTime,
+  shape,
+  text,
+  time,
+} from '../history/shape.ts';
 import { amountPattern, type ReadVisit, readVisit } from '../history/visit.ts';
 import { schemaFaults } from '../schema-faults.ts';
 import type { ReadDirectoryEntry } from './directory-entry.ts';
@@ -40,9 +55,18 @@ export interface EventType {
 
 const patientId = hostId("The host's id of the patient.", '1042');
 const ownId = hostId("The host's id of the object.", '1042');
-const day = Type.String({ pattern: '^\\d{4}-\\d{2}-\\d{2}$', description: 'A local day.', examples: ['2026-03-28'] });
-const currency = Type.String({ pattern: '^[A-Z]{3}$', description: 'ISO 4217.', examples: ['COP'] });
-const note = (description: string) => Type.String({ maxLength: 4000, description, examples: ['Call after six'] });
+const day = Type.String({
+  pattern: '^\\d{4}-\\d{2}-\\d{2}$',
+  description: 'A local day.',
+  examples: ['2026-03-28'],
+});
+const currency = Type.String({
+  pattern: '^[A-Z]{3}$',
+  description: 'ISO 4217.',
+  examples: ['COP'],
+});
+const note = (description: string) =>
+  Type.String({ maxLength: 4000, description, examples: ['Call after six'] });
 
 const stepsMax = 200;
 const freeDepthMax = 20;
@@ -54,13 +78,20 @@ const consentData = shape({
   purpose: Type.Enum([...purposes], { description: 'For what.', examples: ['care'] }),
   channel: Type.Enum([...consentChannels], { description: 'By which channel.', examples: ['sms'] }),
   state: Type.Enum([...consentStates], { description: 'What was said.', examples: ['granted'] }),
-  evidence: Type.Optional(text(2000, 'What proves it; with it a grant lifts earlier opt-outs.', 'Form 12, signed')),
+  evidence: Type.Optional(
+    text(2000, 'What proves it; with it a grant lifts earlier opt-outs.', 'Form 12, signed'),
+  ),
 });
 
 const kept = {
   'appointment.delayed': shape({
     id: ownId,
-    minutes: Type.Integer({ minimum: 1, maximum: 1440, description: 'By how long.', examples: [20] }),
+    minutes: Type.Integer({
+      minimum: 1,
+      maximum: 1440,
+      description: 'By how long.',
+      examples: [20],
+    }),
     reason: Type.Optional(text(500, 'Why.', 'An emergency')),
   }),
   'treatment.upserted': shape({
@@ -80,10 +111,18 @@ const kept = {
     id: ownId,
     patientId,
     visitId: Type.Optional(hostId('The visit that was paid for.', 'v-901')),
-    amount: Type.String({ pattern: amountPattern, maxLength: 20, description: 'How much.', examples: ['2500.00'] }),
+    amount: Type.String({
+      pattern: amountPattern,
+      maxLength: 20,
+      description: 'How much.',
+      examples: ['2500.00'],
+    }),
     currency: Type.Optional(currency),
     kind: Type.Optional(
-      Type.Enum(['payment', 'refund', 'deposit'], { description: 'What it was.', examples: ['payment'] }),
+      Type.Enum(['payment', 'refund', 'deposit'], {
+        description: 'What it was.',
+        examples: ['payment'],
+      }),
     ),
     paidAt: Type.Optional(time('When.', '2026-03-28T15:10:00Z')),
   }),
@@ -97,7 +136,9 @@ const kept = {
   'review.received': shape({
     patientId,
     visitId: Type.Optional(hostId('The visit it is about.', 'v-901')),
-    score: Type.Optional(Type.Number({ minimum: 0, maximum: 100, description: 'The mark.', examples: [5] })),
+    score: Type.Optional(
+      Type.Number({ minimum: 0, maximum: 100, description: 'The mark.', examples: [5] }),
+    ),
     text: Type.Optional(note('What was written.')),
   }),
   'callback.requested': shape({
@@ -109,7 +150,12 @@ const kept = {
     service: Type.Optional(text(200, 'Which service.', 'hygiene')),
     practitioner: Type.Optional(text(200, "The practitioner's id.", 'dr-7')),
     day,
-    free: Type.Integer({ minimum: 0, maximum: 100_000, description: 'How many slots are free.', examples: [4] }),
+    free: Type.Integer({
+      minimum: 0,
+      maximum: 100_000,
+      description: 'How many slots are free.',
+      examples: [4],
+    }),
   }),
 } as const;
 
@@ -169,8 +215,13 @@ function objectType<Kind extends 'patient' | 'appointment' | 'visit'>(
   };
 }
 
-function keyType(kind: 'patient-deleted' | 'patient-erased' | 'appointment-deleted' | 'visit-deleted'): EventType {
-  return checkedType(shape({ id: ownId }), (data, { source }) => ({ kind, key: parseHostId(data.id, source) }));
+function keyType(
+  kind: 'patient-deleted' | 'patient-erased' | 'appointment-deleted' | 'visit-deleted',
+): EventType {
+  return checkedType(shape({ id: ownId }), (data, { source }) => ({
+    kind,
+    key: parseHostId(data.id, source),
+  }));
 }
 
 function checkedType<Schema extends TSchema>(
@@ -197,7 +248,8 @@ function keptType(data: TSchema): EventType {
       if (!validator.Check(value)) return { faults: schemaFaults(validator.Errors(value)) };
       const told = value as { patientId?: string; phone?: string; paidAt?: string; at?: string };
       const findings: Findings = { faults: [], warnings: [] };
-      for (const field of timeFields) readTime(told[field], context.timeZone, `/${field}`, findings);
+      for (const field of timeFields)
+        readTime(told[field], context.timeZone, `/${field}`, findings);
       if (findings.faults.length > 0) return { faults: findings.faults };
       return { content: { kind: 'kept', patient: patientOf(told.patientId, context) } };
     },
@@ -216,7 +268,12 @@ function readOwn(value: unknown, context: ReadContext): Reading<Effect> {
     const detail = `An item may hold ${freeNodesMax} values, ${freeDepthMax} levels deep.`;
     return { faults: [{ pointer: '', code: 'too-complex', detail }] };
   }
-  return { content: { kind: 'kept', patient: patientOf((value as { patientId?: string }).patientId, context) } };
+  return {
+    content: {
+      kind: 'kept',
+      patient: patientOf((value as { patientId?: string }).patientId, context),
+    },
+  };
 }
 
 /** Whether a free-form value holds more, or lies deeper, than one item may. */

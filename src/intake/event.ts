@@ -11,7 +11,10 @@ import { type Effect, findEventType } from './event-types.ts';
 export const eventIn = shape({
   id: text(200, 'Unique for this source; the same id is taken once.', 'evt-000017'),
   type: text(100, 'What happened.', 'visit.upserted'),
-  occurredAt: time('When the host noted it: orders the updates of one object.', '2026-03-28T15:00:00Z'),
+  occurredAt: time(
+    'When the host noted it: orders the updates of one object.',
+    '2026-03-28T15:00:00Z',
+  ),
   version: Type.Optional(
     Type.Union([text(100, 'Orders updates of one instant.', '7'), Type.Integer({ minimum: 0 })]),
   ),
@@ -41,7 +44,11 @@ export function readEvent(value: unknown, context: ReadContext): EventReading {
   if (!validator.Check(value)) return { faults: schemaFaults(validator.Errors(value)) };
   const eventType = findEventType(value.type);
   if (eventType === null) {
-    return { faults: [{ pointer: '/type', code: 'unknown-type', detail: 'There is no event of this type.' }] };
+    return {
+      faults: [
+        { pointer: '/type', code: 'unknown-type', detail: 'There is no event of this type.' },
+      ],
+    };
   }
   const findings: Findings = { faults: [], warnings: [] };
   const toldMs = readTime(value.occurredAt, context.timeZone, '/occurredAt', findings);

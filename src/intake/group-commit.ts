@@ -49,7 +49,9 @@ export function createGroupCommit<Item, Outcome>(
   };
 }
 
-function takeGroup<Item, Outcome>(waiting: Submission<Item, Outcome>[]): Submission<Item, Outcome>[] {
+function takeGroup<Item, Outcome>(
+  waiting: Submission<Item, Outcome>[],
+): Submission<Item, Outcome>[] {
   let count = 0;
   let taken = 0;
   for (const { items } of waiting) {
@@ -65,7 +67,10 @@ async function commitGroup<Item, Outcome>(
   group: readonly Submission<Item, Outcome>[],
 ): Promise<void> {
   try {
-    const outcomes = await writeOrHalve(options, group.flatMap(({ items }) => items));
+    const outcomes = await writeOrHalve(
+      options,
+      group.flatMap(({ items }) => items),
+    );
     let from = 0;
     for (const { items, resolve } of group) {
       resolve(outcomes.slice(from, from + items.length));
@@ -119,7 +124,8 @@ function isAboutTheData(error: unknown): boolean {
 }
 
 function sqlState(error: unknown): string {
-  const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
+  const code =
+    typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
   return typeof code === 'string' ? code : '';
 }
 
@@ -130,5 +136,8 @@ function unavailable(cause: unknown): unknown {
   // 57, 08 and 53: shutting down, connection lost, no resources; without a state: no connection at all.
   const isOutage = /^(?:57|08|53|55|40)/.test(state) || /^E[A-Z]+$/.test(state);
   if (!isOutage) return cause;
-  return new AppError('unavailable', 'The database cannot take this now.', { retryAfterSeconds, cause });
+  return new AppError('unavailable', 'The database cannot take this now.', {
+    retryAfterSeconds,
+    cause,
+  });
 }

@@ -10,17 +10,28 @@ export interface MergedPair {
 }
 
 /** Also what was merged into a retired id before now points at the survivor. */
-export async function pointAtSurvivors(trx: Trx, clinicId: string, pairs: readonly MergedPair[], now: Temporal.Instant): Promise<void> {
+export async function pointAtSurvivors(
+  trx: Trx,
+  clinicId: string,
+  pairs: readonly MergedPair[],
+  now: Temporal.Instant,
+): Promise<void> {
   await sql`
     update patients p
     set replaced_by = r.survivor, updated_at = ${now},
         merged_at = greatest(p.merged_at, to_timestamp(r.merged_ms / 1000.0))
     from ${pairRows(pairs)}
-    where p.clinic_id = ${clinicId} and (p.id = r.retired or p.replaced_by = r.retired)`.execute(trx);
+    where p.clinic_id = ${clinicId} and (p.id = r.retired or p.replaced_by = r.retired)`.execute(
+    trx,
+  );
 }
 
-export async function moveToSurvivors(trx: Trx, clinicId: string, pairs: readonly MergedPair[]): Promise<void> {
-  for (const table of ['visits', 'appointments', 'opt_outs', 'intake_events'] as const) {
+export async function moveToSurvivors(
+  trx: Trx,
+  clinicId: string,
+  pairs: readonly MergedPair[],
+): Promise<void> {
+  for (const table of ['visits', 'appointments', 'opt_outs'] as const) {
     await sql`
       update ${sql.table(table)} o set patient_id = r.survivor
       from ${pairRows(pairs)}
@@ -30,7 +41,11 @@ export async function moveToSurvivors(trx: Trx, clinicId: string, pairs: readonl
 }
 
 /** Of two statements about one purpose and channel the one that occurred last holds. */
-async function moveConsents(trx: Trx, clinicId: string, pairs: readonly MergedPair[]): Promise<void> {
+async function moveConsents(
+  trx: Trx,
+  clinicId: string,
+  pairs: readonly MergedPair[],
+): Promise<void> {
   await sql`
     with moved as (
       delete from consents c using ${pairRows(pairs)}
@@ -51,10 +66,36 @@ async function moveConsents(trx: Trx, clinicId: string, pairs: readonly MergedPa
 }
 
 const contentColumns = [
-  'family', 'given', 'middle', 'preferred', 'name_text', 'birth_date', 'birth_date_text', 'gender', 'language', 'time_zone',
-  'preferred_channel', 'reminder_preference', 'tags', 'payer_id', 'payer_name', 'household', 'guardian_id', 'referred_by', 'city',
-  'acquisition', 'active', 'deceased', 'attributes', 'telecom', 'sms_address', 'email_address', 'whatsapp_address',
-  'telegram_address', 'warnings', 'content_hash',
+  'family',
+  'given',
+  'middle',
+  'preferred',
+  'name_text',
+  'birth_date',
+  'birth_date_text',
+  'gender',
+  'language',
+  'time_zone',
+  'preferred_channel',
+  'reminder_preference',
+  'tags',
+  'payer_id',
+  'payer_name',
+  'household',
+  'guardian_id',
+  'referred_by',
+  'city',
+  'acquisition',
+  'active',
+  'deceased',
+  'attributes',
+  'telecom',
+  'sms_address',
+  'email_address',
+  'whatsapp_address',
+  'telegram_address',
+  'warnings',
+  'content_hash',
 ];
 const copied = sql.raw(contentColumns.map((column) => `${column} = a.${column}`).join(', '));
 
@@ -62,7 +103,12 @@ const copied = sql.raw(contentColumns.map((column) => `${column} = a.${column}`)
  * Gives survivors what the host said about a retired id: for good where it said so after the merge, and
  * until the host tells about the survivor where it never has.
  */
-export async function lendContent(trx: Trx, clinicId: string, retired: readonly string[], now: Temporal.Instant): Promise<string[]> {
+export async function lendContent(
+  trx: Trx,
+  clinicId: string,
+  retired: readonly string[],
+  now: Temporal.Instant,
+): Promise<string[]> {
   if (retired.length === 0) return [];
   const { rows } = await sql<{ id: string }>`
     with lender as (
@@ -88,10 +134,16 @@ export async function lendContent(trx: Trx, clinicId: string, retired: readonly 
   return survivors;
 }
 
-async function copyContactPoints(trx: Trx, clinicId: string, survivors: readonly string[]): Promise<void> {
+async function copyContactPoints(
+  trx: Trx,
+  clinicId: string,
+  survivors: readonly string[],
+): Promise<void> {
   if (survivors.length === 0) return;
   await sql`
-    delete from patient_contact_points where clinic_id = ${clinicId} and patient_id = any(${[...survivors]}::uuid[])`.execute(trx);
+    delete from patient_contact_points where clinic_id = ${clinicId} and patient_id = any(${[...survivors]}::uuid[])`.execute(
+    trx,
+  );
   await sql`
     insert into patient_contact_points (clinic_id, patient_id, address)
     select distinct ${clinicId}::uuid, p.id, entry ->> 'address'
@@ -101,12 +153,22 @@ async function copyContactPoints(trx: Trx, clinicId: string, survivors: readonly
 }
 
 /** Whoever was merged away is reached, if at all, as the survivor. */
-export async function dropContactPoints(trx: Trx, clinicId: string, retired: readonly string[]): Promise<void> {
+export async function dropContactPoints(
+  trx: Trx,
+  clinicId: string,
+  retired: readonly string[],
+): Promise<void> {
   await sql`
-    delete from patient_contact_points where clinic_id = ${clinicId} and patient_id = any(${[...retired]}::uuid[])`.execute(trx);
+    delete from patient_contact_points where clinic_id = ${clinicId} and patient_id = any(${[...retired]}::uuid[])`.execute(
+    trx,
+  );
 }
 
 function pairRows(pairs: readonly MergedPair[]) {
-  const rows = pairs.map(({ retired, survivor, mergedMs }) => ({ retired, survivor, merged_ms: mergedMs }));
+  const rows = pairs.map(({ retired, survivor, mergedMs }) => ({
+    retired,
+    survivor,
+    merged_ms: mergedMs,
+  }));
   return sql`json_to_recordset(${JSON.stringify(rows)}::json) as r (retired uuid, survivor uuid, merged_ms double precision)`;
 }

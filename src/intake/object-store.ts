@@ -1,12 +1,13 @@
 import { sql } from 'kysely';
 import type { Trx } from '../database/connect.ts';
+import { type ColumnTypes, rowSet } from '../database/row-set.ts';
+import type { AppointmentContent } from '../history/appointment.ts';
+import type { VisitContent } from '../history/visit.ts';
 
 /**
  * Appointments, visits and directory entries: objects that the host's key names. Many are written by
  * one statement; what is written has been decided before, under the clinic's intake lock.
  */
-
-export type ObjectKind = 'appointment' | 'visit' | 'directory';
 
 /** What is known of an object before a batch. */
 export interface StoredObject {
@@ -37,37 +38,80 @@ export async function loadObjects(
     select source, external_id, patient_id, (extract(epoch from occurred_at) * 1000)::double precision as occurred_ms, version,
       encode(content_hash, 'hex') as hash, deleted_at is not null as is_deleted, ${startOf[kind]}
     from ${sql.table(kind === 'visit' ? 'visits' : 'appointments')}
-    where clinic_id = ${clinicId} and source = ${source} and external_id = any(${[...externalIds]}::text[])`.execute(trx);
+    where clinic_id = ${clinicId} and source = ${source} and external_id = any(${[...externalIds]}::text[])`.execute(
+    trx,
+  );
   return rows;
 }
 
 /** What every row carries beside its content. */
-export interface ObjectMark {
+interface ObjectMark {
   source: string;
   external_id: string;
   patient_id: string | null;
-  occurred_ms: number;
+  occurred_ms: number | null;
   version: string | null;
-  hash: string;
+  hash: string | null;
 }
 
-/** Rows are JSON objects of the content's columns and of `ObjectMark`, sorted by key. */
-export async function upsertVisits(trx: Trx, clinicId: string, rows: readonly string[], now: Temporal.Instant): Promise<void> {
+export type VisitWrite = VisitContent & ObjectMark;
+export type AppointmentWrite = AppointmentContent & ObjectMark & { start_revision: number };
+
+const encounterTypes = {
+  status: 'text',
+  start_ms: 'epoch_ms',
+  end_ms: 'epoch_ms',
+  time_zone: 'text',
+  practitioner_id: 'text',
+  practitioner_name: 'text',
+  services: 'jsonb',
+  service_ids: 'text[]',
+  location_id: 'text',
+  location_name: 'text',
+  payer_id: 'text',
+  payer_name: 'text',
+  warnings: 'jsonb',
+  source: 'text',
+  external_id: 'text',
+  patient_id: 'uuid',
+  occurred_ms: 'epoch_ms',
+  version: 'text',
+  hash: 'hex',
+} as const;
+
+const visitTypes: ColumnTypes<VisitWrite> = {
+  ...encounterTypes,
+  appointment_id: 'text',
+  amount_minor: 'bigint',
+  currency: 'text',
+  facts: 'text[]',
+};
+
+const appointmentTypes: ColumnTypes<AppointmentWrite> = {
+  ...encounterTypes,
+  confirmation: 'text',
+  host_created_ms: 'epoch_ms',
+  rescheduled_from: 'text',
+  source_status: 'jsonb',
+  start_revision: 'int',
+};
+
+/** Rows are sorted by key. */
+export async function upsertVisits(
+  trx: Trx,
+  clinicId: string,
+  rows: readonly VisitWrite[],
+  now: Temporal.Instant,
+): Promise<void> {
   if (rows.length === 0) return;
   await sql`
     insert into visits as v (clinic_id, source, external_id, patient_id, appointment_id, status, started_at, ended_at, time_zone,
       practitioner_id, practitioner_name, services, service_ids, location_id, location_name, payer_id, payer_name,
       amount_minor, currency, facts, warnings, deleted_at, occurred_at, version, content_hash, created_at, updated_at)
-    select ${clinicId}::uuid, source, external_id, patient_id, appointment_id, status,
-      to_timestamp(start_ms / 1000.0), to_timestamp(end_ms / 1000.0), time_zone,
+    select ${clinicId}::uuid, source, external_id, patient_id, appointment_id, status, start_ms, end_ms, time_zone,
       practitioner_id, practitioner_name, services, service_ids, location_id, location_name, payer_id, payer_name,
-      amount_minor, currency, facts, warnings, null, to_timestamp(occurred_ms / 1000.0), version, decode(hash, 'hex'),
-      ${now}::timestamptz, ${now}::timestamptz
-    from json_to_recordset(${`[${rows.join(',')}]`}::json) as r (
-      source text, external_id text, patient_id uuid, appointment_id text, status text, start_ms double precision, end_ms double precision,
-      time_zone text, practitioner_id text, practitioner_name text, services jsonb, service_ids text[], location_id text,
-      location_name text, payer_id text, payer_name text, amount_minor bigint, currency text, facts text[], warnings jsonb,
-      occurred_ms double precision, version text, hash text)
+      amount_minor, currency, facts, warnings, null, occurred_ms, version, hash, ${now}::timestamptz, ${now}::timestamptz
+    from ${rowSet(rows, visitTypes, 'r')}
     on conflict (clinic_id, source, external_id) do update set
       patient_id = excluded.patient_id, appointment_id = excluded.appointment_id, status = excluded.status,
       started_at = excluded.started_at, ended_at = excluded.ended_at, time_zone = excluded.time_zone,
@@ -76,28 +120,28 @@ export async function upsertVisits(trx: Trx, clinicId: string, rows: readonly st
       location_name = excluded.location_name, payer_id = excluded.payer_id, payer_name = excluded.payer_name,
       amount_minor = excluded.amount_minor, currency = excluded.currency, facts = excluded.facts,
       warnings = excluded.warnings, deleted_at = null, occurred_at = excluded.occurred_at,
-      version = excluded.version, content_hash = excluded.content_hash, updated_at = excluded.updated_at`.execute(trx);
+      version = excluded.version, content_hash = excluded.content_hash, updated_at = excluded.updated_at`.execute(
+    trx,
+  );
 }
 
-/** As `upsertVisits`, with `start_revision` in each row. */
-export async function upsertAppointments(trx: Trx, clinicId: string, rows: readonly string[], now: Temporal.Instant): Promise<void> {
+export async function upsertAppointments(
+  trx: Trx,
+  clinicId: string,
+  rows: readonly AppointmentWrite[],
+  now: Temporal.Instant,
+): Promise<void> {
   if (rows.length === 0) return;
   await sql`
     insert into appointments as a (clinic_id, source, external_id, patient_id, status, confirmation, start_at, end_at, time_zone,
       start_revision, practitioner_id, practitioner_name, services, service_ids, location_id, location_name, payer_id, payer_name,
       booked_at, host_created_at, rescheduled_from, source_status, warnings, deleted_at, occurred_at, version, content_hash,
       created_at, updated_at)
-    select ${clinicId}::uuid, source, external_id, patient_id, status, confirmation,
-      to_timestamp(start_ms / 1000.0), to_timestamp(end_ms / 1000.0), time_zone, start_revision,
+    select ${clinicId}::uuid, source, external_id, patient_id, status, confirmation, start_ms, end_ms, time_zone, start_revision,
       practitioner_id, practitioner_name, services, service_ids, location_id, location_name, payer_id, payer_name,
-      coalesce(to_timestamp(host_created_ms / 1000.0), ${now}::timestamptz), to_timestamp(host_created_ms / 1000.0),
-      rescheduled_from, source_status, warnings, null, to_timestamp(occurred_ms / 1000.0), version, decode(hash, 'hex'),
-      ${now}::timestamptz, ${now}::timestamptz
-    from json_to_recordset(${`[${rows.join(',')}]`}::json) as r (
-      source text, external_id text, patient_id uuid, status text, confirmation text, start_ms double precision, end_ms double precision,
-      time_zone text, start_revision int, practitioner_id text, practitioner_name text, services jsonb, service_ids text[],
-      location_id text, location_name text, payer_id text, payer_name text, host_created_ms double precision, rescheduled_from text,
-      source_status jsonb, warnings jsonb, occurred_ms double precision, version text, hash text)
+      coalesce(host_created_ms, ${now}::timestamptz), host_created_ms, rescheduled_from, source_status, warnings, null,
+      occurred_ms, version, hash, ${now}::timestamptz, ${now}::timestamptz
+    from ${rowSet(rows, appointmentTypes, 'r')}
     on conflict (clinic_id, source, external_id) do update set
       patient_id = excluded.patient_id, status = excluded.status, confirmation = excluded.confirmation,
       start_at = excluded.start_at, end_at = excluded.end_at, time_zone = excluded.time_zone,
@@ -108,7 +152,9 @@ export async function upsertAppointments(trx: Trx, clinicId: string, rows: reado
       booked_at = coalesce(excluded.host_created_at, a.created_at), host_created_at = excluded.host_created_at,
       rescheduled_from = excluded.rescheduled_from, source_status = excluded.source_status,
       warnings = excluded.warnings, deleted_at = null, occurred_at = excluded.occurred_at,
-      version = excluded.version, content_hash = excluded.content_hash, updated_at = excluded.updated_at`.execute(trx);
+      version = excluded.version, content_hash = excluded.content_hash, updated_at = excluded.updated_at`.execute(
+    trx,
+  );
 }
 
 export interface Advance {
@@ -119,14 +165,21 @@ export interface Advance {
 }
 
 /** Content that came again changes nothing but what counts as older from now on. */
-export async function advanceObjects(trx: Trx, clinicId: string, kind: 'appointment' | 'visit', marks: readonly Advance[]): Promise<void> {
+export async function advanceObjects(
+  trx: Trx,
+  clinicId: string,
+  kind: 'appointment' | 'visit',
+  marks: readonly Advance[],
+): Promise<void> {
   if (marks.length === 0) return;
   await sql`
     update ${sql.table(kind === 'visit' ? 'visits' : 'appointments')} o
     set occurred_at = to_timestamp(r.occurred_ms / 1000.0), version = r.version
     from json_to_recordset(${JSON.stringify(marks)}::json) as r (
       source text, external_id text, occurred_ms double precision, version text)
-    where o.clinic_id = ${clinicId} and o.source = r.source and o.external_id = r.external_id`.execute(trx);
+    where o.clinic_id = ${clinicId} and o.source = r.source and o.external_id = r.external_id`.execute(
+    trx,
+  );
 }
 
 /** A tombstone stands also for what was never seen, so that an older upsert cannot bring it to life. */

@@ -38,7 +38,12 @@ export async function openBook(
   await lockPatients(trx, clinicId, [...book.byId.keys()], 'update');
   const missing = [...wanted].filter(([key]) => !book.byKey.has(key));
   const stubs = missing.map(([key, hostId]) => ({ key, id: uuidv7(now), ...hostId }));
-  await insertStubs(trx, clinicId, stubs.filter((stub) => !writtenWhole.has(stub.key)), now);
+  await insertStubs(
+    trx,
+    clinicId,
+    stubs.filter((stub) => !writtenWhole.has(stub.key)),
+    now,
+  );
   enter(book, stubs.map(newPerson));
   return book;
 }
@@ -78,7 +83,8 @@ function newPerson({ id, source, externalId }: HostId & { id: string }): StoredP
 
 export function personOf(book: PersonBook, { source, externalId }: HostId): StoredPerson {
   const person = book.byKey.get(keyOf(source, externalId));
-  if (person === undefined) throw new Error('An event names a patient that its batch did not load.');
+  if (person === undefined)
+    throw new Error('An event names a patient that its batch did not load.');
   return person;
 }
 

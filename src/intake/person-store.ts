@@ -1,6 +1,8 @@
 import { sql } from 'kysely';
 import type { Trx } from '../database/connect.ts';
+import { type ColumnTypes, rowSet } from '../database/row-set.ts';
 import type { HostId } from '../history/host-id.ts';
+import type { PatientContent } from '../history/patient.ts';
 
 /** Patients, written many by one statement under the clinic's intake lock. */
 
@@ -23,14 +25,25 @@ const personColumns = sql`
   deleted_at is not null as is_deleted, erased_at is not null as is_erased,
   (extract(epoch from occurred_at) * 1000)::double precision as occurred_ms, version, encode(content_hash, 'hex') as hash`;
 
-export async function findPersons(trx: Trx, clinicId: string, source: string, externalIds: readonly string[]): Promise<StoredPerson[]> {
+export async function findPersons(
+  trx: Trx,
+  clinicId: string,
+  source: string,
+  externalIds: readonly string[],
+): Promise<StoredPerson[]> {
   const { rows } = await sql<StoredPerson>`
     select ${personColumns} from patients
-    where clinic_id = ${clinicId} and source = ${source} and external_id = any(${[...externalIds]}::text[])`.execute(trx);
+    where clinic_id = ${clinicId} and source = ${source} and external_id = any(${[...externalIds]}::text[])`.execute(
+    trx,
+  );
   return rows;
 }
 
-export async function findPersonsById(trx: Trx, clinicId: string, ids: readonly string[]): Promise<StoredPerson[]> {
+export async function findPersonsById(
+  trx: Trx,
+  clinicId: string,
+  ids: readonly string[],
+): Promise<StoredPerson[]> {
   const { rows } = await sql<StoredPerson>`
     select ${personColumns} from patients
     where clinic_id = ${clinicId} and id = any(${[...ids]}::uuid[])`.execute(trx);
@@ -59,7 +72,11 @@ export interface Point {
 }
 
 /** In the order of their addresses, as everyone takes them. */
-export async function insertContactPoints(trx: Trx, clinicId: string, points: readonly Point[]): Promise<void> {
+export async function insertContactPoints(
+  trx: Trx,
+  clinicId: string,
+  points: readonly Point[],
+): Promise<void> {
   if (points.length === 0) return;
   await sql`
     insert into contact_points (clinic_id, address, kind, country)
@@ -89,28 +106,101 @@ export async function setContactPoints(
 }
 
 const contentColumns = [
-  'family', 'given', 'middle', 'preferred', 'name_text', 'birth_date', 'birth_date_text', 'gender', 'language', 'time_zone',
-  'preferred_channel', 'reminder_preference', 'tags', 'payer_id', 'payer_name', 'household', 'guardian_id', 'referred_by', 'city',
-  'acquisition', 'active', 'deceased', 'attributes', 'telecom', 'sms_address', 'email_address', 'whatsapp_address',
-  'telegram_address', 'warnings',
+  'family',
+  'given',
+  'middle',
+  'preferred',
+  'name_text',
+  'birth_date',
+  'birth_date_text',
+  'gender',
+  'language',
+  'time_zone',
+  'preferred_channel',
+  'reminder_preference',
+  'tags',
+  'payer_id',
+  'payer_name',
+  'household',
+  'guardian_id',
+  'referred_by',
+  'city',
+  'acquisition',
+  'active',
+  'deceased',
+  'attributes',
+  'telecom',
+  'sms_address',
+  'email_address',
+  'whatsapp_address',
+  'telegram_address',
+  'warnings',
 ] as const;
 
 const contentList = sql.raw(contentColumns.join(', '));
-const excludedContent = sql.raw(contentColumns.map((column) => `${column} = excluded.${column}`).join(', '));
+const excludedContent = sql.raw(
+  contentColumns.map((column) => `${column} = excluded.${column}`).join(', '),
+);
 
-/** Rows are JSON objects of the content's columns and of who, when and which, sorted by id. */
-export async function upsertPersons(trx: Trx, clinicId: string, rows: readonly string[], now: Temporal.Instant): Promise<void> {
+export interface PersonWrite extends PatientContent {
+  id: string;
+  source: string;
+  external_id: string;
+  occurred_ms: number | null;
+  version: string | null;
+  hash: string | null;
+}
+
+const personTypes: ColumnTypes<PersonWrite> = {
+  id: 'uuid',
+  source: 'text',
+  external_id: 'text',
+  family: 'text',
+  given: 'text',
+  middle: 'text',
+  preferred: 'text',
+  name_text: 'text',
+  birth_date: 'date',
+  birth_date_text: 'text',
+  gender: 'text',
+  language: 'text',
+  time_zone: 'text',
+  preferred_channel: 'text',
+  reminder_preference: 'jsonb',
+  tags: 'text[]',
+  payer_id: 'text',
+  payer_name: 'text',
+  household: 'text',
+  guardian_id: 'text',
+  referred_by: 'text',
+  city: 'text',
+  acquisition: 'jsonb',
+  active: 'boolean',
+  deceased: 'boolean',
+  attributes: 'jsonb',
+  telecom: 'jsonb',
+  sms_address: 'text',
+  email_address: 'text',
+  whatsapp_address: 'text',
+  telegram_address: 'text',
+  warnings: 'jsonb',
+  occurred_ms: 'epoch_ms',
+  version: 'text',
+  hash: 'hex',
+};
+
+/** Rows are sorted by id. */
+export async function upsertPersons(
+  trx: Trx,
+  clinicId: string,
+  rows: readonly PersonWrite[],
+  now: Temporal.Instant,
+): Promise<void> {
   if (rows.length === 0) return;
   await sql`
     insert into patients (clinic_id, id, source, external_id, is_known, ${contentList}, deleted_at, occurred_at, version, content_hash, created_at, updated_at)
-    select ${clinicId}::uuid, id, source, external_id, true, ${contentList}, null, to_timestamp(occurred_ms / 1000.0), version,
-      decode(hash, 'hex'), ${now}::timestamptz, ${now}::timestamptz
-    from json_to_recordset(${`[${rows.join(',')}]`}::json) as r (
-      id uuid, source text, external_id text, family text, given text, middle text, preferred text, name_text text, birth_date date,
-      birth_date_text text, gender text, language text, time_zone text, preferred_channel text, reminder_preference jsonb, tags text[],
-      payer_id text, payer_name text, household text, guardian_id text, referred_by text, city text, acquisition jsonb, active boolean,
-      deceased boolean, attributes jsonb, telecom jsonb, sms_address text, email_address text, whatsapp_address text,
-      telegram_address text, warnings jsonb, occurred_ms double precision, version text, hash text)
+    select ${clinicId}::uuid, id, source, external_id, true, ${contentList}, null, occurred_ms, version, hash, ${now}::timestamptz, ${now}::timestamptz
+    from ${rowSet(rows, personTypes, 'r')}
     on conflict (clinic_id, id) do update set
       is_known = true, ${excludedContent}, deleted_at = null, occurred_at = excluded.occurred_at, version = excluded.version,
       content_hash = excluded.content_hash, updated_at = excluded.updated_at`.execute(trx);
@@ -122,7 +212,11 @@ export interface PersonMark {
   version: string | null;
 }
 
-export async function advancePersons(trx: Trx, clinicId: string, marks: readonly PersonMark[]): Promise<void> {
+export async function advancePersons(
+  trx: Trx,
+  clinicId: string,
+  marks: readonly PersonMark[],
+): Promise<void> {
   if (marks.length === 0) return;
   await sql`
     update patients p set occurred_at = to_timestamp(r.occurred_ms / 1000.0), version = r.version
@@ -130,7 +224,12 @@ export async function advancePersons(trx: Trx, clinicId: string, marks: readonly
     where p.clinic_id = ${clinicId} and p.id = r.id`.execute(trx);
 }
 
-export async function deletePersons(trx: Trx, clinicId: string, marks: readonly PersonMark[], now: Temporal.Instant): Promise<void> {
+export async function deletePersons(
+  trx: Trx,
+  clinicId: string,
+  marks: readonly PersonMark[],
+  now: Temporal.Instant,
+): Promise<void> {
   if (marks.length === 0) return;
   await sql`
     update patients p set deleted_at = coalesce(p.deleted_at, ${now}), updated_at = ${now},
@@ -140,7 +239,11 @@ export async function deletePersons(trx: Trx, clinicId: string, marks: readonly 
 }
 
 /** The ids that were merged into these. */
-export async function findAliases(trx: Trx, clinicId: string, ids: readonly string[]): Promise<string[]> {
+export async function findAliases(
+  trx: Trx,
+  clinicId: string,
+  ids: readonly string[],
+): Promise<string[]> {
   const { rows } = await sql<{ id: string }>`
     select id from patients
     where clinic_id = ${clinicId} and replaced_by = any(${[...ids]}::uuid[])`.execute(trx);
@@ -148,7 +251,12 @@ export async function findAliases(trx: Trx, clinicId: string, ids: readonly stri
 }
 
 /** A tombstone without a person: the ids stay, so that whoever was erased is known when the host sends them again. */
-export async function erasePersons(trx: Trx, clinicId: string, ids: readonly string[], now: Temporal.Instant): Promise<void> {
+export async function erasePersons(
+  trx: Trx,
+  clinicId: string,
+  ids: readonly string[],
+  now: Temporal.Instant,
+): Promise<void> {
   const erased = sql`any(${[...ids]}::uuid[])`;
   await sql`
     update patients set family = null, given = null, middle = null, preferred = null, name_text = null, birth_date = null,
@@ -158,9 +266,13 @@ export async function erasePersons(trx: Trx, clinicId: string, ids: readonly str
       sms_address = null, email_address = null, whatsapp_address = null, telegram_address = null, warnings = '[]',
       content_hash = null, deleted_at = coalesce(deleted_at, ${now}), erased_at = coalesce(erased_at, ${now}), updated_at = ${now}
     where clinic_id = ${clinicId} and id = ${erased}`.execute(trx);
-  await sql`delete from patient_contact_points where clinic_id = ${clinicId} and patient_id = ${erased}`.execute(trx);
+  await sql`delete from patient_contact_points where clinic_id = ${clinicId} and patient_id = ${erased}`.execute(
+    trx,
+  );
   await sql`
-    update consents set evidence = null where clinic_id = ${clinicId} and patient_id = ${erased} and evidence is not null`.execute(trx);
+    update consents set evidence = null where clinic_id = ${clinicId} and patient_id = ${erased} and evidence is not null`.execute(
+    trx,
+  );
   await sql`
     update visits set facts = '{}', warnings = '[]', payer_id = null, payer_name = null
     where clinic_id = ${clinicId} and patient_id = ${erased}`.execute(trx);

@@ -52,7 +52,12 @@ export async function recordEvents(
 }
 
 /** Adds what became of one item to the answer. */
-export function count(answer: IntakeAnswer, outcome: Outcome, index: number, id: string | null): void {
+export function count(
+  answer: IntakeAnswer,
+  outcome: Outcome,
+  index: number,
+  id: string | null,
+): void {
   switch (outcome.kind) {
     case 'applied':
     case 'unchanged':
@@ -118,7 +123,12 @@ function commitOf(deps: IntakeDeps, clinic: Clinic): ClinicCommit {
   if (known !== undefined) return known;
   const commit = createGroupCommit<Pending, Outcome>({
     write: (pending) =>
-      writeBatch(deps, clinic.id, pending.map(({ event }) => event), latest(pending)),
+      writeBatch(
+        deps,
+        clinic.id,
+        pending.map(({ event }) => event),
+        latest(pending),
+      ),
     poisoned: () => ({
       kind: 'rejected',
       problem: problem('unprocessable', 'This event cannot be stored.'),

@@ -33,6 +33,7 @@ export function refusal(code: string, pointer: string, detail: string): Problem 
 
 /** For a request that carries one object only: its rejection is the answer. */
 export function rejectionError(rejected: Problem): AppError {
-  const code: ErrorCode = rejected.code in errorCodes ? (rejected.code as ErrorCode) : 'unprocessable';
+  const code: ErrorCode =
+    rejected.code in errorCodes ? (rejected.code as ErrorCode) : 'unprocessable';
   return new AppError(code, rejected.detail, { faults: rejected.errors });
 }

@@ -34,19 +34,32 @@ export async function writeBatch(
     await lockIntake(trx, clinicId);
     const items = events.map(newItem);
     const fresh = await withoutDuplicates(trx, clinicId, items);
-    if (fresh.length > 0) await applyFresh(trx, clinicId, fresh, now, deps.onPatientsMerged ?? nothingToMove);
+    if (fresh.length > 0)
+      await applyFresh(trx, clinicId, fresh, now, deps.onPatientsMerged ?? nothingToMove);
     return items.map((item) => item.outcome);
   });
 }
 
 function newItem(event: ReadEvent, position: number): Item {
-  return { event, position, outcome: { kind: 'applied', isNew: false }, patientId: null, isBlank: false };
+  return {
+    event,
+    position,
+    outcome: { kind: 'applied', isNew: false },
+    patientId: null,
+    isBlank: false,
+  };
 }
 
 /** The same event id counts once, whether it was stored before or comes twice in one batch. */
-async function withoutDuplicates(trx: Trx, clinicId: string, items: readonly Item[]): Promise<Item[]> {
+async function withoutDuplicates(
+  trx: Trx,
+  clinicId: string,
+  items: readonly Item[],
+): Promise<Item[]> {
   const seen = new Set<string>();
-  for (const [source, ids] of groupBySource(items.map(({ event }) => ({ source: event.source, externalId: event.id })))) {
+  for (const [source, ids] of groupBySource(
+    items.map(({ event }) => ({ source: event.source, externalId: event.id })),
+  )) {
     for (const id of await findKnownEvents(trx, clinicId, source, ids)) seen.add(keyOf(source, id));
   }
   return items.filter((item) => {
@@ -65,14 +78,22 @@ async function applyFresh(
   now: Temporal.Instant,
   onMerged: PatientsMerged,
 ): Promise<void> {
-  const items = fresh.toSorted((a, b) => compareWatermarks(a.event, b.event) || a.position - b.position);
+  const items = fresh.toSorted(
+    (a, b) => compareWatermarks(a.event, b.event) || a.position - b.position,
+  );
   const appointments = await loadKnown(trx, clinicId, 'appointment', items);
   const visits = await loadKnown(trx, clinicId, 'visit', items);
-  const owners = [...appointments.known.values(), ...visits.known.values()].flatMap(({ patient_id }) => patient_id ?? []);
+  const owners = [...appointments.known.values(), ...visits.known.values()].flatMap(
+    ({ patient_id }) => patient_id ?? [],
+  );
   const book = await openBook(
     trx,
     clinicId,
-    { named: items.flatMap(({ event }) => patientsOf(event.effect)), ids: owners, writtenWhole: writtenWhole(items) },
+    {
+      named: items.flatMap(({ event }) => patientsOf(event.effect)),
+      ids: owners,
+      writtenWhole: writtenWhole(items),
+    },
     now,
   );
   const batch: Batch = { trx, clinicId, now, items, book, touched: new Set() };
@@ -139,11 +160,11 @@ async function recordEvents({ trx, clinicId, items, now }: Batch): Promise<void>
     if (outcome.kind === 'rejected' || outcome.kind === 'duplicate') return [];
     return {
       source: event.source,
-      eventId: event.id,
+      event_id: event.id,
       type: event.type,
-      occurredMs: event.occurredMs,
+      occurred_ms: event.occurredMs,
       version: event.version,
-      patientId,
+      patient_id: patientId,
       outcome: outcome.kind,
       body: isBlank ? '{}' : event.body,
     };
