@@ -8,7 +8,13 @@ import type {
   ProviderAdapter,
   SendOutcome,
 } from '../channel.ts';
-import { type Answered, failedOutcome, statusError, unansweredError } from '../failure.ts';
+import {
+  type Answered,
+  failedOutcome,
+  statusError,
+  unansweredError,
+  unreadableError,
+} from '../failure.ts';
 import type { HttpResult } from '../http.ts';
 import { type SendgridConfig, senderOf, sendgridCredentials, sendgridOptions } from './config.ts';
 import { parseCallback, verifyCallback } from './events.ts';
@@ -173,16 +179,21 @@ function outcomesOf(
     return batch.map(({ id }) => failedOutcome(id, error, { reason: result.reason }));
   }
   const raw = { status: result.status };
-  // 200 is what its sandbox mode answers.
-  if (result.status === 202 || result.status === 200) {
+  if (isTaken(result)) {
     const messageId = result.headers['x-message-id'];
     return batch.map(({ id, clientRef }) => {
       const providerMessageId = messageId ?? clientRef;
       return { id, kind: 'accepted', providerMessageId, segments: 1, raw };
     });
   }
-  const error = refusal(result, batch.length, context);
+  const error =
+    result.status < 300 ? unreadableError(result) : refusal(result, batch.length, context);
   return batch.map(({ id }) => failedOutcome(id, error, raw));
+}
+
+/** 200 is what its sandbox mode answers; with a body it is somebody else’s page. */
+function isTaken({ status, body }: Answered): boolean {
+  return status === 202 || (status === 200 && body.length === 0);
 }
 
 function refusal(answer: Answered, batchSize: number, context: AdapterContext): AdapterError {

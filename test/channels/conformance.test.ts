@@ -1,0 +1,33 @@
+import t from 'tap';
+import { sandboxAdapter } from '../../src/channels/sandbox.ts';
+import { testAdapter } from './conformance.ts';
+import { sendgridUnderTest, smscUnderTest } from './stands.ts';
+
+t.test('SMSC.ru', (t) => {
+  testAdapter(t, smscUnderTest());
+  t.end();
+});
+
+t.test('SendGrid', (t) => {
+  testAdapter(t, sendgridUnderTest());
+  t.end();
+});
+
+t.test('the sandbox', (t) => {
+  testAdapter(t, {
+    adapter: sandboxAdapter('sms'),
+    address: (number) => `+7916${String(number).padStart(7, '0')}`,
+    start: async () => ({
+      config: {
+        credentials: {},
+        options: {},
+        callbackUrl: 'https://clinic.example/v1/callbacks/c1',
+      },
+      accepted: null,
+      faults: null,
+      wrongConfig: null,
+      close: async () => {},
+    }),
+  });
+  t.end();
+});

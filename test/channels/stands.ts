@@ -1,0 +1,67 @@
+import { sendgridAdapter } from '../../src/channels/sendgrid/sendgrid.ts';
+import { smscAdapter } from '../../src/channels/smsc/smsc.ts';
+import {
+  type SendgridOptions,
+  type SendgridSimulator,
+  startSendgridSimulator,
+} from '../simulators/sendgrid.ts';
+import { type SmscOptions, type SmscSimulator, startSmscSimulator } from '../simulators/smsc.ts';
+import type { AdapterUnderTest } from './conformance.ts';
+
+/** Our two real adapters, each in front of its simulator. */
+
+const callbackUrl = 'https://clinic.example/v1/callbacks/c1';
+
+export function smscUnderTest(
+  options: SmscOptions = {},
+  onStart: (simulator: SmscSimulator) => void = () => {},
+): AdapterUnderTest {
+  return {
+    adapter: smscAdapter,
+    address: (number) => `+7916${String(number).padStart(7, '0')}`,
+    start: async () => {
+      const simulator = await startSmscSimulator({ apiKey: 'right-key', ...options });
+      onStart(simulator);
+      const settings = { options: { baseUrl: simulator.url, sender: 'CLINIC' }, callbackUrl };
+      return {
+        config: { ...settings, credentials: { apiKey: 'right-key', callbackSecret: 's3cret' } },
+        accepted: () =>
+          simulator.messages().map(({ clientRef, phone, text }) => ({
+            clientRef,
+            address: `+${phone}`,
+            text,
+          })),
+        faults: simulator.faults,
+        wrongConfig: { ...settings, credentials: { apiKey: 'wrong-key' } },
+        close: simulator.close,
+      };
+    },
+  };
+}
+
+export function sendgridUnderTest(
+  options: SendgridOptions = {},
+  onStart: (simulator: SendgridSimulator) => void = () => {},
+): AdapterUnderTest {
+  return {
+    adapter: sendgridAdapter,
+    address: (number) => `patient${number}@example.com`,
+    start: async () => {
+      const simulator = await startSendgridSimulator({ apiKey: 'SG.right', ...options });
+      onStart(simulator);
+      const settings = {
+        options: { baseUrl: simulator.url, sender: 'Clinic <clinic@example.org>' },
+        callbackUrl,
+      };
+      const webhookPublicKey = simulator.publicKey;
+      return {
+        config: { ...settings, credentials: { apiKey: 'SG.right', webhookPublicKey } },
+        accepted: () =>
+          simulator.messages().map(({ clientRef, to, text }) => ({ clientRef, address: to, text })),
+        faults: simulator.faults,
+        wrongConfig: { ...settings, credentials: { apiKey: 'SG.wrong', webhookPublicKey } },
+        close: simulator.close,
+      };
+    },
+  };
+}

@@ -1,0 +1,328 @@
+import { createHash, generateKeyPairSync, sign } from 'node:crypto';
+import Fastify, { type FastifyReply, type FastifyRequest } from 'fastify';
+import {
+  addControlRoutes,
+  createControl,
+  createPoster,
+  type Faults,
+  listen,
+  type SimulatorOptions,
+} from './control.ts';
+
+/** SendGrid as channels.md section 2 describes it: v3 mail/send and the signed Event Webhook. */
+
+export interface SendgridMessage {
+  number: number;
+  clientRef: string;
+  /** The mail's address, as it was given. */
+  to: string;
+  from: string;
+  subject: string;
+  text: string;
+  html: string | null;
+  headers: Record<string, string>;
+  messageId: string;
+  atMs: number;
+}
+
+/** What becomes of a mail; `processed` comes before all but `dropped`. */
+export type SendgridOutcome =
+  | 'delivered'
+  | 'deferred'
+  | 'bounce'
+  | 'blocked'
+  | 'dropped'
+  | 'open'
+  | 'click'
+  | 'spamreport'
+  | 'unsubscribe'
+  | 'async-bounce';
+
+export interface SendgridOptions extends SimulatorOptions {
+  apiKey?: string;
+  webhookUrl?: string;
+}
+
+export interface SendgridSimulator {
+  url: string;
+  /** Base64 of the SPKI, as the settings page shows it. */
+  publicKey: string;
+  messages(): readonly SendgridMessage[];
+  /** Calls that were taken, however many mails were in each. */
+  calls(): number;
+  faults(faults: Faults): void;
+  outcome(address: string, outcome: SendgridOutcome): void;
+  webhookTo(url: string | null): void;
+  advance(ms: number): void;
+  settled(): Promise<void>;
+  clear(): void;
+  close(): Promise<void>;
+}
+
+interface Personalization {
+  to?: { email?: string }[];
+  subject?: string;
+  headers?: Record<string, string>;
+  custom_args?: Record<string, string>;
+  substitutions?: Record<string, string>;
+}
+
+interface Mail {
+  from?: { email?: string };
+  subject?: string;
+  personalizations?: Personalization[];
+  content?: { type: string; value: string }[];
+  headers?: Record<string, string>;
+  mail_settings?: { sandbox_mode?: { enable?: boolean } };
+}
+
+interface Fault {
+  message: string;
+  field: string | null;
+}
+
+const personalizationsMax = 1000;
+const argsBytesMax = 10_000;
+const ownHeaders =
+  /^(x-sg-id|x-sg-eid|received|dkim-signature|content-type|content-transfer-encoding|to|from|subject|reply-to|cc|bcc)$/i;
+const emailForm = /^[^\s@<>]+@[^\s@<>]+\.[^\s@<>]+$/;
+
+export async function startSendgridSimulator(
+  options: SendgridOptions = {},
+): Promise<SendgridSimulator> {
+  const control = createControl(options);
+  const poster = createPoster(control.random);
+  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const spki = publicKey.export({ format: 'der', type: 'spki' }).toString('base64');
+  const outcomes = new Map<string, SendgridOutcome>();
+  let webhookUrl = options.webhookUrl ?? null;
+  let messages: SendgridMessage[] = [];
+  let calls = 0;
+  let events = 0;
+
+  const app = Fastify({ bodyLimit: 31_457_280, forceCloseConnections: true });
+
+  const isKnown = (request: FastifyRequest) => {
+    const [, key] = /^Bearer (.+)$/.exec(request.headers.authorization ?? '') ?? [];
+    return options.apiKey === undefined ? Boolean(key) : key === options.apiKey;
+  };
+  const refuse = (reply: FastifyReply, code: number, errors: Fault[]) =>
+    reply.code(code).send({ errors });
+
+  const onSend = async (request: FastifyRequest<{ Body: Mail }>, reply: FastifyReply) => {
+    if (await control.before(request, reply)) return reply;
+    if (!isKnown(request)) {
+      return refuse(reply, 401, [{ message: 'authorization required', field: null }]);
+    }
+    const mail = request.body;
+    const faults = faultsOf(mail);
+    if (faults.length > 0) return refuse(reply, 400, faults);
+    if (mail.mail_settings?.sandbox_mode?.enable) return reply.code(200).send();
+    calls += 1;
+    const messageId = createHash('sha1').update(`${calls}`).digest('base64url').slice(0, 22);
+    const taken = (mail.personalizations ?? []).map((one) => messageOf(mail, one, messageId));
+    messages.push(...taken);
+    const isAnswered = control.after(request, reply);
+    if (webhookUrl) tell(taken);
+    return isAnswered ? reply : reply.code(202).header('x-message-id', messageId).send();
+  };
+
+  const messageOf = (mail: Mail, one: Personalization, messageId: string): SendgridMessage => {
+    const content = (type: string) => mail.content?.find((part) => part.type === type)?.value;
+    const html = content('text/html');
+    return {
+      number: messages.length + 1,
+      clientRef: one.custom_args?.mid ?? '',
+      to: one.to?.[0]?.email ?? '',
+      from: mail.from?.email ?? '',
+      subject: substitute(one.subject ?? mail.subject ?? '', one.substitutions),
+      text: substitute(content('text/plain') ?? '', one.substitutions),
+      html: html === undefined ? null : substitute(html, one.substitutions),
+      headers: { ...mail.headers, ...one.headers },
+      messageId,
+      atMs: control.nowMs(),
+    };
+  };
+
+  const tell = (taken: readonly SendgridMessage[]) => {
+    for (let at = 0; at < taken.length; at += eventsPerCall) {
+      const told = taken.slice(at, at + eventsPerCall).flatMap((message) => {
+        const outcome = outcomes.get(message.to.toLowerCase()) ?? 'delivered';
+        return eventsOf(message, outcome, nextEventId, Math.floor(control.nowMs() / 1000));
+      });
+      post(told);
+    }
+  };
+  const nextEventId = () => {
+    events += 1;
+    return `ev-${events}`;
+  };
+
+  const post = (told: readonly object[]) => {
+    if (!webhookUrl) return;
+    // SendGrid ends its body so, and signs these bytes too.
+    const body = `${JSON.stringify(told)}\r\n`;
+    const age = control.strikes('callbackOldTimestamp') ? 3600 : 0;
+    const timestamp = String(Math.floor(control.nowMs() / 1000) - age);
+    const signed = control.strikes('callbackBadSignature') ? `${body} ` : body;
+    const signature = sign('sha256', Buffer.from(timestamp + signed), privateKey);
+    poster.post(
+      {
+        url: webhookUrl,
+        headers: {
+          'content-type': 'application/json',
+          'x-twilio-email-event-webhook-signature': signature.toString('base64'),
+          'x-twilio-email-event-webhook-timestamp': timestamp,
+        },
+        body,
+      },
+      control.callbackFaults(),
+    );
+  };
+
+  const clear = () => {
+    messages = [];
+    calls = 0;
+  };
+  const setOutcome = (address: string, outcome: SendgridOutcome) => {
+    outcomes.set(address.toLowerCase(), outcome);
+  };
+
+  app.post<{ Body: Mail }>('/v3/mail/send', onSend);
+  app.get('/v3/scopes', async (request, reply) =>
+    isKnown(request)
+      ? { scopes: ['mail.send'] }
+      : refuse(reply, 401, [{ message: 'authorization required', field: null }]),
+  );
+  addControlRoutes(app, 'sendgrid', { control, messages: () => messages, clear });
+  app.get('/__sim/sendgrid/key', async () => ({ publicKey: spki }));
+  app.post<{ Body: { address: string; outcome: SendgridOutcome } }>(
+    '/__sim/sendgrid/outcomes',
+    async ({ body }, reply) => {
+      setOutcome(body.address, body.outcome);
+      return reply.code(204).send();
+    },
+  );
+  app.post<{ Body: { url: string } }>('/__sim/sendgrid/webhook', async ({ body }, reply) => {
+    webhookUrl = body.url;
+    return reply.code(204).send();
+  });
+
+  const url = await listen(app, options.port);
+  return {
+    url,
+    publicKey: spki,
+    messages: () => messages,
+    calls: () => calls,
+    faults: control.set,
+    outcome: setOutcome,
+    webhookTo: (target) => {
+      webhookUrl = target;
+    },
+    advance: control.advance,
+    settled: poster.settled,
+    clear,
+    close: () => app.close(),
+  };
+}
+
+const eventsPerCall = 200;
+
+function eventsOf(
+  message: SendgridMessage,
+  outcome: SendgridOutcome,
+  nextEventId: () => string,
+  timestamp: number,
+): object[] {
+  const base = () => ({
+    email: message.to,
+    timestamp,
+    'smtp-id': `<${message.messageId}@sim>`,
+    sg_event_id: nextEventId(),
+    sg_message_id: `${message.messageId}.filter0001.1.A.0`,
+    mid: message.clientRef,
+  });
+  const processed = () => ({ ...base(), event: 'processed' });
+  const delivered = () => ({ ...base(), event: 'delivered', response: '250 OK' });
+  const bounce = (type: string) => ({
+    ...base(),
+    event: 'bounce',
+    type,
+    reason: '500 unknown recipient',
+    status: '5.0.0',
+  });
+  switch (outcome) {
+    case 'delivered':
+      return [processed(), delivered()];
+    case 'deferred':
+      return [processed(), { ...base(), event: 'deferred', response: '400 later', attempt: '1' }];
+    case 'bounce':
+    case 'blocked':
+      return [processed(), bounce(outcome)];
+    case 'dropped':
+      return [{ ...base(), event: 'dropped', reason: 'Bounced Address' }];
+    case 'async-bounce': {
+      const { sg_message_id: _id, mid: _mid, ...rest } = bounce('bounce');
+      return [processed(), delivered(), rest];
+    }
+    case 'open':
+    case 'click':
+    case 'spamreport':
+    case 'unsubscribe':
+      return [processed(), delivered(), { ...base(), event: outcome }];
+  }
+}
+
+function substitute(text: string, substitutions: Record<string, string> = {}): string {
+  const tags = Object.keys(substitutions);
+  if (tags.length === 0) return text;
+  const escaped = tags.map((tag) => tag.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
+  return text.replace(new RegExp(escaped.join('|'), 'g'), (tag) => substitutions[tag] ?? '');
+}
+
+function faultsOf(mail: Mail): Fault[] {
+  const faults: Fault[] = [];
+  const list = mail.personalizations ?? [];
+  if (!mail.from?.email || !emailForm.test(mail.from.email)) {
+    faults.push({
+      message: 'The from email does not contain a valid address.',
+      field: 'from.email',
+    });
+  }
+  if (list.length === 0 || list.length > personalizationsMax) {
+    faults.push({ message: 'The personalizations field is required.', field: 'personalizations' });
+  }
+  if (!mail.content?.length || mail.content.some(({ value }) => !value)) {
+    faults.push({
+      message: 'The content value must be a string at least one character in length.',
+      field: 'content',
+    });
+  }
+  list.forEach((one, index) => {
+    faults.push(...personalizationFaults(mail, one, `personalizations.${index}`));
+  });
+  return faults;
+}
+
+function personalizationFaults(mail: Mail, one: Personalization, at: string): Fault[] {
+  const faults: Fault[] = [];
+  const addresses = (one.to ?? []).map(({ email }) => email ?? '');
+  if (addresses.length === 0 || !addresses.every((address) => emailForm.test(address))) {
+    faults.push({ message: 'Does not contain a valid address.', field: `${at}.to` });
+  }
+  if (new Set(addresses).size !== addresses.length) {
+    faults.push({ message: 'Each email address should be unique.', field: `${at}.to` });
+  }
+  if (!(one.subject ?? mail.subject)) {
+    faults.push({ message: 'The subject is required.', field: 'subject' });
+  }
+  for (const field of ['custom_args', 'substitutions'] as const) {
+    if (Buffer.byteLength(JSON.stringify(one[field] ?? {})) > argsBytesMax) {
+      faults.push({ message: 'Too large.', field: `${at}.${field}` });
+    }
+  }
+  if (Object.keys(one.headers ?? {}).some((name) => ownHeaders.test(name))) {
+    faults.push({ message: 'A reserved header.', field: `${at}.headers` });
+  }
+  return faults;
+}
