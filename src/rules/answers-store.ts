@@ -1,0 +1,41 @@
+import { sql } from 'kysely';
+import type { Trx } from '../database/connect.ts';
+import { bookedStatuses } from './audience/predicate.ts';
+
+/** What a patient did since the journey fell due. */
+export interface Answers {
+  booked: boolean;
+  visited: boolean;
+  confirmed: boolean;
+  hasTaskOutcome: boolean;
+}
+
+/** What the patients of these journeys did since each fell due. */
+export async function findAnswers(
+  trx: Trx,
+  clinicId: string,
+  journeyIds: readonly string[],
+  now: Temporal.Instant,
+): Promise<Map<string, Answers>> {
+  if (journeyIds.length === 0) return new Map();
+  const { rows } = await sql<Answers & { id: string }>`
+    select j.id,
+      exists (
+        select from appointments a
+        where a.clinic_id = ${clinicId} and a.patient_id = j.patient_id and a.deleted_at is null
+          and a.booked_at >= j.due_at and a.status = any(${[...bookedStatuses, 'fulfilled']}::text[])) as booked,
+      exists (
+        select from attendances v
+        where v.clinic_id = ${clinicId} and v.patient_id = j.patient_id
+          and v.anchor_at >= j.due_at and v.anchor_at <= ${now}) as visited,
+      coalesce(ap.confirmation = 'accepted', false) as confirmed,
+      exists (
+        select from messages m join tasks t on t.clinic_id = ${clinicId} and t.message_id = m.id and t.state = 'done'
+          and t.outcome <> 'no-answer'
+        where m.clinic_id = ${clinicId} and m.journey_id = j.id) as "hasTaskOutcome"
+    from journeys j
+    left join appointments ap on j.anchor ->> 'kind' = 'appointment' and ap.clinic_id = ${clinicId}
+      and ap.source = j.anchor ->> 'source' and ap.external_id = j.anchor ->> 'id'
+    where j.clinic_id = ${clinicId} and j.id = any(${[...journeyIds]}::uuid[])`.execute(trx);
+  return new Map(rows.map((row) => [row.id, row]));
+}

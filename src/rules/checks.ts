@@ -1,0 +1,147 @@
+import { createHash } from 'node:crypto';
+import type { Clinic } from '../history/clinic.ts';
+import type { ConsentBlock } from '../history/consent-store.ts';
+import { chooseContact, type ContactChoice, type ContactTerms } from './choose-contact.ts';
+import type { Rule } from './rule.ts';
+import type { Occasion } from './selection-store.ts';
+import { triggerOf } from './triggers/triggers.ts';
+
+/**
+ * What speaks against an occurrence, in the order it is asked. Planning takes the first that fails,
+ * explain shows them all; a further check is a further row.
+ */
+
+export interface CheckTerms extends ContactTerms {
+  clinic: Clinic;
+  now: Temporal.Instant;
+}
+
+export interface Case {
+  rule: Rule;
+  occasion: Occasion;
+  expiresAt: Temporal.Instant;
+  choice: ContactChoice;
+  /** For each contact of the choice; absent where nothing blocks it. */
+  blocks: (ConsentBlock | undefined)[];
+}
+
+export interface CheckRow {
+  name: string;
+  /** The reason against, or null. */
+  find(asked: Case, terms: CheckTerms): string | null;
+  /** `held` reasons are looked at again until it is too late. */
+  outcome(reason: string): 'suppressed' | 'expired' | 'held';
+  seen(asked: Case, terms: CheckTerms): unknown;
+  wanted(asked: Case, terms: CheckTerms): unknown;
+}
+
+export const checks: readonly CheckRow[] = [
+  {
+    name: 'deceased',
+    find: ({ occasion }) => (occasion.isDeceased ? 'deceased' : null),
+    outcome: () => 'suppressed',
+    seen: ({ occasion }) => occasion.isDeceased,
+    wanted: () => false,
+  },
+  {
+    name: 'too-late',
+    find: ({ expiresAt }, { now }) => (Temporal.Instant.compare(now, expiresAt) >= 0 ? 'too-late' : null),
+    outcome: () => 'expired',
+    seen: (_asked, { now }) => now.toString(),
+    wanted: ({ expiresAt }) => ({ before: expiresAt.toString() }),
+  },
+  {
+    name: 'active',
+    find: ({ occasion }) => (occasion.isActive ? null : 'inactive'),
+    outcome: () => 'held',
+    seen: ({ occasion }) => occasion.isActive,
+    wanted: () => true,
+  },
+  {
+    name: 'future-appointment',
+    find: ({ occasion }) => (occasion.appointmentAt === null ? null : 'future-appointment'),
+    outcome: () => 'held',
+    seen: ({ occasion }) => occasion.appointmentAt?.toString() ?? null,
+    wanted: ({ rule }) => (rule.definition.unlessBooked ? null : 'any'),
+  },
+  {
+    name: 'contact-point',
+    find: ({ choice }) => (choice.reason === 'no-contact-point' ? choice.reason : null),
+    outcome: () => 'held',
+    seen: ({ choice }) => (choice.reason === 'no-contact-point' ? [] : choice.contacts.map(({ channel }) => channel)),
+    wanted: ({ rule }) => rule.definition.steps.map(({ channels }) => channels),
+  },
+  {
+    name: 'template',
+    find: ({ choice }) => (choice.reason === 'no-template' ? choice.reason : null),
+    outcome: () => 'held',
+    seen: ({ occasion }) => occasion.language,
+    wanted: ({ rule, choice }) => rule.definition.steps[choice.step]?.template ?? null,
+  },
+  {
+    name: 'consent',
+    find: ({ blocks }) => {
+      // One contact over several channels goes where it may.
+      if (blocks.some((block) => block === undefined)) return null;
+      return blocks.includes('no-consent') ? 'no-consent' : (blocks[0] ?? null);
+    },
+    outcome: (reason) => (reason === 'opted-out' ? 'suppressed' : 'held'),
+    seen: ({ choice, blocks }) =>
+      Object.fromEntries(choice.contacts.map(({ channel }, at) => [channel, blocks[at] ?? 'allowed'])),
+    wanted: ({ rule }) => rule.definition.purpose,
+  },
+  {
+    name: 'holdout',
+    find: ({ rule, occasion, choice }) =>
+      isHeldOut(rule, occasion, choice.contacts[0]?.address ?? null) ? 'holdout' : null,
+    outcome: () => 'suppressed',
+    seen: ({ rule, occasion, choice }) =>
+      isHeldOut(rule, occasion, choice.contacts[0]?.address ?? null),
+    wanted: ({ rule }) => ({ share: rule.definition.holdout }),
+  },
+];
+
+export interface Decision {
+  outcome: 'due' | 'suppressed' | 'expired' | 'held';
+  reason: string | null;
+  check: string | null;
+}
+
+export function decide(asked: Case, terms: CheckTerms): Decision {
+  for (const check of checks) {
+    const reason = check.find(asked, terms);
+    if (reason !== null) return { outcome: check.outcome(reason), reason, check: check.name };
+  }
+  return { outcome: 'due', reason: null, check: null };
+}
+
+/** Everything about an occasion but what consent says, which is asked for many at once. */
+export function openCase(rule: Rule, occasion: Occasion, terms: CheckTerms): Omit<Case, 'blocks'> {
+  return {
+    rule,
+    occasion,
+    expiresAt: expiryOf(rule, occasion, terms.clinic.timeZone),
+    choice: chooseContact(rule.definition, 0, occasion, terms),
+  };
+}
+
+/** After an appointment that stands in the way, the time to catch up begins with it. */
+function expiryOf(rule: Rule, occasion: Occasion, clinicZone: string): Temporal.Instant {
+  const dueAt = occasion.appointmentAt ?? occasion.dueAt;
+  const { anchor, patientZone } = occasion;
+  return triggerOf(rule.definition.trigger.type).expiresAt(
+    { dueAt, anchor, patientZone },
+    rule.definition,
+    clinicZone,
+  );
+}
+
+const shareOf = 2 ** 32;
+
+/** Who lives together, or shares an address, is in one arm: they would tell each other. */
+function isHeldOut({ id, definition }: Rule, { household, patientId }: Occasion, address: string | null): boolean {
+  if (definition.holdout === 0) return false;
+  const unit = household !== null ? `household:${household}` : (address ?? `patient:${patientId}`);
+  const hash = createHash('sha256').update(`${id} ${unit}`).digest();
+  return hash.readUInt32BE(0) / shareOf < definition.holdout;
+}

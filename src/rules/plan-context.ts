@@ -1,0 +1,157 @@
+import type { Trx } from '../database/connect.ts';
+import type { Clinic } from '../history/clinic.ts';
+import { clinicConsentTerms } from '../history/clinic.ts';
+import { findClinic } from '../history/clinic-store.ts';
+import { blockedByConsent, type ConsentBlock } from '../history/consent-store.ts';
+import { countryPolicy } from '../history/country-policy.ts';
+import { lastAllowedBefore } from '../history/send-window.ts';
+import { type ChannelDeps, effectiveChannels } from '../outbox/channel-store.ts';
+import type { NewMessage } from '../outbox/message-store.ts';
+import { findTemplates } from '../outbox/template-store.ts';
+import { notFound } from '../errors.ts';
+import { type Case, type CheckTerms, openCase } from './checks.ts';
+import type { Contact } from './choose-contact.ts';
+import type { Rule, RuleDefinition } from './rule.ts';
+import type { Occasion } from './selection-store.ts';
+import { triggerOf } from './triggers/triggers.ts';
+
+/** What planning, preview and explain share: the clinic's terms, and the way from an occasion to a message. */
+
+export interface RulesDeps {
+  channels: ChannelDeps;
+}
+
+export async function readTerms(
+  deps: RulesDeps,
+  trx: Trx,
+  clinicId: string,
+  rules: readonly Pick<Rule, 'definition'>[],
+  now: Temporal.Instant,
+): Promise<CheckTerms> {
+  const clinic = await findClinic(trx, clinicId);
+  if (clinic === null) throw notFound('clinic');
+  const names = new Set(rules.flatMap(({ definition }) => definition.steps.map((step) => step.template)));
+  const templates = await findTemplates(trx, clinicId, [...names]);
+  return {
+    clinic,
+    now,
+    channels: await effectiveChannels(deps.channels, trx, clinic),
+    templates: new Map(templates.map((template) => [template.name, template])),
+    country: clinic.country,
+    clinicLanguage: clinic.language,
+  };
+}
+
+/** Brings all occasions of a rule before the checks, with consent asked once. */
+export async function openCases(
+  trx: Trx,
+  rule: Rule,
+  occasions: readonly Occasion[],
+  terms: CheckTerms,
+): Promise<Case[]> {
+  const cases = occasions.map((occasion) => openCase(rule, occasion, terms));
+  const blocks = await askConsent(
+    trx,
+    terms.clinic,
+    cases.map(({ occasion, choice }) => ({
+      patientId: occasion.patientId,
+      purpose: rule.definition.purpose,
+      contacts: choice.contacts,
+    })),
+  );
+  return cases.map((asked, index) => ({ ...asked, blocks: blocks[index] ?? [] }));
+}
+
+export interface ContactAsk {
+  patientId: string;
+  purpose: RuleDefinition['purpose'];
+  contacts: readonly Contact[];
+}
+
+/** For each ask and each of its contacts, what blocks it. */
+export async function askConsent(
+  trx: Trx,
+  clinic: Clinic,
+  asks: readonly ContactAsk[],
+): Promise<(ConsentBlock | undefined)[][]> {
+  const flat = asks.flatMap(({ patientId, purpose, contacts }, index) =>
+    contacts.map(({ channel, address }, at) => ({ key: `${index}/${at}`, patientId, purpose, channel, address })),
+  );
+  const { careNeedsGrant } = clinicConsentTerms(clinic);
+  const blocked = await blockedByConsent(trx, clinic.id, flat, careNeedsGrant);
+  return asks.map(({ contacts }, index) => contacts.map((_contact, at) => blocked.get(`${index}/${at}`)));
+}
+
+export interface StepTerms {
+  rule: Rule;
+  journeyId: string;
+  occasion: Pick<Occasion, 'patientId' | 'occurrence' | 'anchor' | 'patientZone'>;
+  step: number;
+  /** When the journey fell due: what happens from then on answers it. */
+  since: Temporal.Instant;
+  dueAt: Temporal.Instant;
+  expiresAt: Temporal.Instant;
+  state: NewMessage['state'];
+  reason: string | null;
+}
+
+/** The message that a step becomes on one channel. */
+export function toMessage(contact: Contact, terms: StepTerms, { clinic, now }: CheckTerms): NewMessage {
+  const { rule, occasion, step } = terms;
+  const { definition } = rule;
+  const at = later(scheduledAt(terms, clinic, now), now);
+  return {
+    ruleId: rule.id,
+    ruleVersion: rule.version,
+    journeyId: terms.journeyId,
+    step,
+    occurrence: occasion.occurrence,
+    journeyContinues: step < definition.steps.length - 1,
+    patientId: occasion.patientId,
+    purpose: definition.purpose,
+    channel: contact.channel,
+    template: definition.steps[step]?.template ?? '',
+    address: contact.address,
+    priority: definition.priority,
+    onAmbiguous: definition.onAmbiguous,
+    guard: {
+      ...triggerOf(definition.trigger.type).guard(occasion.anchor, definition),
+      since: terms.since.toString(),
+      unlessBooked: definition.unlessBooked,
+      stopOn: definition.stopOn,
+    },
+    state: terms.state,
+    ...(terms.reason !== null && { reason: terms.reason }),
+    scheduledAt: at,
+    expiresAt: terms.expiresAt,
+  };
+}
+
+/** What must come before an appointment goes at the last allowed minute rather than at the next. */
+function scheduledAt(
+  { rule, occasion, dueAt }: StepTerms,
+  clinic: Clinic,
+  now: Temporal.Instant,
+): Temporal.Instant {
+  const { purpose, trigger } = rule.definition;
+  if (trigger.before === undefined) return dueAt;
+  const allowed = lastAllowedBefore(dueAt, {
+    purpose,
+    zone: occasion.patientZone ?? clinic.timeZone,
+    sendWindow: clinic.settings.sendWindow,
+    policy: countryPolicy(clinic.country),
+  });
+  return allowed !== null && Temporal.Instant.compare(allowed, now) >= 0 ? allowed : dueAt;
+}
+
+export function later(one: Temporal.Instant, other: Temporal.Instant): Temporal.Instant {
+  return Temporal.Instant.compare(one, other) >= 0 ? one : other;
+}
+
+export function earlier(one: Temporal.Instant, other: Temporal.Instant): Temporal.Instant {
+  return Temporal.Instant.compare(one, other) <= 0 ? one : other;
+}
+
+export function isAfter(one: Temporal.Instant, other: Temporal.Instant): boolean {
+  return Temporal.Instant.compare(one, other) > 0;
+}

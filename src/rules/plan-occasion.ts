@@ -1,0 +1,243 @@
+import type { JourneyMessage, NewMessage } from '../outbox/message-store.ts';
+import { hasLeft, isWaiting } from './advance-journey.ts';
+import { type Case, type CheckTerms, type Decision, decide } from './checks.ts';
+import type { Contact } from './choose-contact.ts';
+import { isOpen, type Journey, type JourneyChange, type NewJourney } from './journey-store.ts';
+import type { Changes, NewPlan } from './plan-changes.ts';
+import { isAfter, later, toMessage } from './plan-context.ts';
+
+/** What becomes of one occasion: a new journey, or changes to the one that it has. Pure. */
+
+/** How far back an occurrence that nobody has planned yet is still shown, as too late. */
+export const lookBack = Temporal.Duration.from({ hours: 45 * 24 });
+
+const lookAgain = Temporal.Duration.from('PT15M');
+
+/** A new occurrence, one that is planned already, or one whose reason came back. */
+export function considerOccasion(
+  asked: Case,
+  journey: Journey | undefined,
+  messages: readonly JourneyMessage[],
+  terms: CheckTerms,
+  changes: Changes,
+): void {
+  if (journey === undefined) {
+    const plan = isNew(asked, terms) ? planOccasion(asked, terms) : null;
+    if (plan !== null) changes.inserts.push(plan);
+    return;
+  }
+  if (messages.some(isBegun)) return;
+  if (isOpen(journey)) replan(asked, journey, messages, terms, changes);
+  else if (mayRevive(journey)) revive(asked, journey, terms, changes);
+}
+
+/** From here on the ladder decides. */
+export function isBegun(message: JourneyMessage): boolean {
+  return hasLeft(message) || message.state === 'failed';
+}
+
+function isNew({ rule, occasion }: Case, { now }: CheckTerms): boolean {
+  return isAfter(occasion.dueAt, later(rule.activeFrom ?? now, now.subtract(lookBack)));
+}
+
+/** The journey of a new occasion, with the messages of its first step; null for what never was one. */
+export function planOccasion(asked: Case, terms: CheckTerms): NewPlan | null {
+  const { rule, occasion, expiresAt, choice } = asked;
+  const decision = decide(asked, terms);
+  // Who booked when the reminder was long due is not late: there was nothing to be reminded of.
+  const { bookedAt } = occasion.anchor;
+  const isBookedLater = bookedAt !== undefined && isAfter(Temporal.Instant.from(bookedAt), occasion.dueAt);
+  if (decision.outcome === 'expired' && isBookedLater) return null;
+  const journey: NewJourney = {
+    ruleId: rule.id,
+    ruleVersion: rule.version,
+    patientId: occasion.patientId,
+    occurrence: occasion.occurrence,
+    anchor: occasion.anchor,
+    dueAt: occasion.dueAt,
+    expiresAt,
+    step: choice.step,
+    holdout: decision.reason === 'holdout',
+    ...standing(decision, expiresAt),
+  };
+  return { journey, toMessages: (journeyId) => firstMessages(asked, decision, journeyId, terms) };
+}
+
+type JourneyStanding = Pick<Journey, 'state' | 'reason' | 'nextAt'>;
+
+/** What is planned is looked at again when it would be too late, to close it. */
+function standing({ outcome, reason }: Decision, expiresAt: Temporal.Instant): JourneyStanding {
+  if (outcome === 'suppressed' || outcome === 'expired') return { state: outcome, reason, nextAt: null };
+  if (outcome === 'held') return { state: 'held', reason, nextAt: expiresAt };
+  return { state: 'planned', reason: null, nextAt: expiresAt };
+}
+
+const messageStates = {
+  due: 'scheduled',
+  held: 'held',
+  suppressed: 'suppressed',
+  expired: 'suppressed',
+} as const;
+
+function firstMessages(
+  asked: Case,
+  decision: Decision,
+  journeyId: string,
+  terms: CheckTerms,
+): NewMessage[] {
+  const { rule, occasion, expiresAt, choice } = asked;
+  // Who is held out is not to be seen in any channel.
+  if (decision.reason === 'holdout') return [];
+  const step = {
+    rule,
+    journeyId,
+    occasion,
+    step: choice.step,
+    since: occasion.dueAt,
+    dueAt: occasion.dueAt,
+    expiresAt,
+    state: messageStates[decision.outcome],
+    reason: decision.reason,
+  };
+  return contactsFor(asked, decision).map((contact) => toMessage(contact, step, terms));
+}
+
+/** All that are allowed; where none may go now, one stands for what waits. */
+function contactsFor({ choice, blocks }: Case, decision: Decision): Contact[] {
+  if (decision.outcome !== 'due') return choice.contacts.slice(0, 1);
+  return choice.contacts.filter((_contact, at) => blocks[at] === undefined);
+}
+
+/** Nothing has left yet: the journey becomes what it would be if it were planned now. */
+function replan(
+  asked: Case,
+  journey: Journey,
+  messages: readonly JourneyMessage[],
+  terms: CheckTerms,
+  changes: Changes,
+): void {
+  const waiting = messages.filter(isWaiting);
+  const last = messages.at(-1);
+  // What the outbox, or the host, has ended for a reason of its own stays ended.
+  if (last !== undefined && waiting.length === 0) {
+    const state = last.state === 'cancelled' || last.state === 'expired' ? last.state : 'suppressed';
+    changes.updates.set(journey.id, { ...journey, state, reason: last.reason, nextAt: null });
+    return;
+  }
+  // What is being sent just now is looked at when its fate is known.
+  if (waiting.some(({ state }) => state === 'claimed' || state === 'sending')) {
+    changes.updates.set(journey.id, { ...journey, nextAt: terms.now.add(lookAgain) });
+    return;
+  }
+  const decision = decideAgain(asked, journey, waiting, terms);
+  if (decision.outcome === 'suppressed' || decision.outcome === 'expired') {
+    const reason = decision.reason ?? decision.outcome;
+    changes.withdrawn.push(...waiting.map(({ id }) => ({ id, state: 'suppressed' as const, reason })));
+    changes.updates.set(journey.id, changed(journey, asked, decision));
+    return;
+  }
+  refreshMessages(asked, journey, decision, messages, terms, changes);
+}
+
+function decideAgain(
+  asked: Case,
+  journey: Journey,
+  waiting: readonly JourneyMessage[],
+  terms: CheckTerms,
+): Decision {
+  const { rule, occasion } = asked;
+  const isMoved = !occasion.dueAt.equals(journey.dueAt);
+  if (isMoved && rule.activeFrom !== null && !isAfter(occasion.dueAt, rule.activeFrom)) {
+    return { outcome: 'suppressed', reason: 'before-activation', check: 'active-from' };
+  }
+  const decision = decide(asked, terms);
+  // What waited until it was too late ends with what it waited for.
+  const waitedFor = waiting.find(({ state }) => state === 'held')?.reason ?? null;
+  if (decision.outcome !== 'expired' || waitedFor === null) return decision;
+  return { outcome: 'suppressed', reason: waitedFor, check: decision.check };
+}
+
+function refreshMessages(
+  asked: Case,
+  journey: Journey,
+  decision: Decision,
+  messages: readonly JourneyMessage[],
+  terms: CheckTerms,
+  changes: Changes,
+): void {
+  const { expiresAt, choice } = asked;
+  const waiting = messages.filter(isWaiting);
+  const fresh = firstMessages(asked, decision, journey.id, terms);
+  const isSameWay =
+    fresh.length === waiting.length &&
+    fresh.every((wanted) => waiting.some((message) => isSamePlace(message, wanted)));
+  const isUnchanged =
+    isSameWay &&
+    asked.occasion.dueAt.equals(journey.dueAt) &&
+    expiresAt.equals(journey.expiresAt) &&
+    decision.reason === journey.reason;
+  if (isUnchanged) return;
+  if (!isSameWay && fresh.some((wanted) => messages.some((message) => isSamePlace(message, wanted)))) return;
+  changes.updates.set(journey.id, { ...changed(journey, asked, decision), step: choice.step });
+  if (!isSameWay) {
+    const end = { state: 'cancelled', reason: 'channel-changed' } as const;
+    changes.withdrawn.push(...waiting.map(({ id }) => ({ id, ...end })));
+    changes.messages.push(...fresh);
+    return;
+  }
+  for (const { id, ...message } of waiting) {
+    const wanted = fresh.find((other) => isSamePlace(message, other));
+    if (wanted === undefined) continue;
+    const { scheduledAt } = wanted;
+    if (decision.outcome === 'due') changes.moved.push({ id, scheduledAt, expiresAt });
+    else changes.held.push({ id, reason: decision.reason ?? '', nextAt: scheduledAt, expiresAt });
+  }
+}
+
+function isSamePlace(
+  message: Pick<JourneyMessage, 'channel' | 'step'>,
+  wanted: Pick<NewMessage, 'channel' | 'step'>,
+): boolean {
+  return message.channel === wanted.channel && message.step === wanted.step;
+}
+
+function changed(journey: Journey, { occasion, expiresAt }: Case, decision: Decision): JourneyChange {
+  const { anchor, dueAt } = occasion;
+  return { ...journey, anchor, dueAt, expiresAt, ...standing(decision, expiresAt) };
+}
+
+/** Ends that a correction of history can undo; a host's own cancellation is none of them. */
+const revivable: readonly (string | null)[] = [
+  'visited',
+  'visit-changed',
+  'appointment-changed',
+  'audience',
+  'deceased',
+  'birthday-changed',
+  'patient-changed',
+];
+
+function mayRevive({ state, reason }: Journey): boolean {
+  return (state === 'suppressed' || state === 'cancelled') && revivable.includes(reason);
+}
+
+function revive(asked: Case, journey: Journey, terms: CheckTerms, changes: Changes): void {
+  const { rule, occasion, choice } = asked;
+  const decision = decide(asked, terms);
+  if (decision.outcome === 'suppressed' || decision.outcome === 'expired') return;
+  if (rule.activeFrom === null || !isAfter(occasion.dueAt, rule.activeFrom)) return;
+  changes.revived.push(journey.id);
+  changes.updates.set(journey.id, { ...changed(journey, asked, decision), step: choice.step });
+  changes.messages.push(...firstMessages(asked, decision, journey.id, terms));
+}
+
+/** An open journey of which nothing has left and whose reason is gone. */
+export function withdraw(
+  journey: Journey,
+  messages: readonly JourneyMessage[],
+  end: { state: 'suppressed' | 'cancelled'; reason: string },
+  changes: Changes,
+): void {
+  changes.withdrawn.push(...messages.filter(isWaiting).map(({ id }) => ({ id, ...end })));
+  changes.updates.set(journey.id, { ...journey, ...end, nextAt: null });
+}

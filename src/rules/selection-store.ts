@@ -1,0 +1,109 @@
+import { type RawBuilder, sql } from 'kysely';
+import type { Trx } from '../database/connect.ts';
+import { compileAudience } from './audience/audience.ts';
+import { bookedStatuses } from './audience/predicate.ts';
+import type { RuleDefinition } from './rule.ts';
+import type { DueWindow } from './triggers/due-slots.ts';
+import type { Anchor, Selection } from './triggers/trigger.ts';
+import { triggerOf } from './triggers/triggers.ts';
+
+/**
+ * Who is due: the one query behind planning, preview and the recall list. It joins a trigger's selection
+ * with the audience, and brings what the checks look at.
+ */
+
+/** Somebody who is due, with what speaks for and against writing to them. */
+export interface Occasion {
+  patientId: string;
+  occurrence: string;
+  anchor: Anchor;
+  dueAt: Temporal.Instant;
+  /** The clinic's local day of `dueAt`. */
+  dueDay: string;
+  isDeceased: boolean;
+  isActive: boolean;
+  language: string | null;
+  patientZone: string | null;
+  preferredChannel: string | null;
+  household: string | null;
+  sms: string | null;
+  email: string | null;
+  whatsapp: string | null;
+  telegram: string | null;
+  /** The next appointment after the due instant; null where there is none or the rule does not ask. */
+  appointmentAt: Temporal.Instant | null;
+}
+
+export interface SelectionTerms {
+  clinic: { id: string; timeZone: string; currency: string };
+  definition: RuleDefinition;
+  window: DueWindow;
+  /** Null for everybody. */
+  patientIds: readonly string[] | null;
+  now: Temporal.Instant;
+}
+
+/** All at once, for given patients. */
+export async function selectOccasions(trx: Trx, terms: SelectionTerms): Promise<Occasion[]> {
+  const query = await occasionsQuery(trx, terms);
+  if (query === null) return [];
+  const { rows } = await query.execute(trx);
+  return rows;
+}
+
+const batchSize = 2_000;
+
+/** The same in batches, so that a morning with a million due patients fits into memory. */
+export async function* streamOccasions(trx: Trx, terms: SelectionTerms): AsyncGenerator<Occasion[]> {
+  const query = await occasionsQuery(trx, terms);
+  if (query === null) return;
+  // All rows will be read, so the plan for all rows is wanted.
+  await sql`set local cursor_tuple_fraction = 1`.execute(trx);
+  await sql`declare due_occasions no scroll cursor for ${query}`.execute(trx);
+  for (;;) {
+    const { rows } = await sql<Occasion>`fetch ${sql.lit(batchSize)} from due_occasions`.execute(trx);
+    if (rows.length > 0) yield rows;
+    if (rows.length < batchSize) break;
+  }
+  await sql`close due_occasions`.execute(trx);
+}
+
+async function occasionsQuery(trx: Trx, terms: SelectionTerms): Promise<RawBuilder<Occasion> | null> {
+  const { clinic, definition, window, patientIds } = terms;
+  const selection = await triggerOf(definition.trigger.type).select(trx, {
+    clinicId: clinic.id,
+    clinicZone: clinic.timeZone,
+    definition,
+    window,
+    patientIds,
+  });
+  return selection && compose(terms, selection);
+}
+
+function compose(terms: SelectionTerms, selection: Selection): RawBuilder<Occasion> {
+  const { clinic, definition, window } = terms;
+  const audience = compileAudience(definition.audience, {
+    clinicId: clinic.id,
+    zone: clinic.timeZone,
+    currency: clinic.currency,
+    dueDays: selection.dueDays,
+  });
+  return sql<Occasion>`
+    select p.id as "patientId", ${selection.occurrence} as occurrence, ${selection.anchor} as anchor,
+      c.due_at as "dueAt", c.due_day as "dueDay", p.deceased as "isDeceased",
+      p.active and p.deleted_at is null as "isActive", p.language, p.time_zone as "patientZone",
+      p.preferred_channel as "preferredChannel", p.household, p.sms_address as sms, p.email_address as email,
+      p.whatsapp_address as whatsapp, p.telegram_address as telegram,
+      ${definition.unlessBooked ? nextAppointment(terms) : sql`null::timestamptz`} as "appointmentAt"
+    from ${selection.from}
+    cross join lateral (select ${selection.dueAt} as due_at, ${selection.dueDay} as due_day) c
+    where ${selection.where} and c.due_at > ${window.after} and c.due_at <= ${window.upTo}
+      and p.is_known and p.replaced_by is null and ${audience}`;
+}
+
+function nextAppointment({ clinic, now }: SelectionTerms): RawBuilder<unknown> {
+  return sql`(
+    select min(f.start_at) from appointments f
+    where f.clinic_id = ${clinic.id} and f.patient_id = p.id and f.deleted_at is null
+      and f.start_at > greatest(c.due_at, ${now}::timestamptz) and f.status = any(${[...bookedStatuses]}::text[]))`;
+}
