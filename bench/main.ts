@@ -4,13 +4,14 @@
  */
 import { parseArgs } from 'node:util';
 import { type Postgres, startPostgres } from '../test/support/postgres-server.ts';
+import { batches, dispatch, memory } from './dispatch.ts';
 import { intake } from './intake.ts';
 import { ndjson } from './ndjson.ts';
 import { type BenchOptions, printRow, type Row } from './row.ts';
 
 const benchmarks: Readonly<
   Record<string, (postgres: Postgres, options: BenchOptions) => Promise<Row | Row[]>>
-> = { intake, ndjson };
+> = { intake, ndjson, dispatch, batches, memory };
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

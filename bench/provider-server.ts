@@ -9,7 +9,7 @@ let messages = 0;
 let calls = 0;
 
 const server = createServer((request, response) => {
-  if (request.url === '/count' || request.url === '/healthz') {
+  if (request.method === 'GET') {
     response.end(JSON.stringify({ messages, calls }));
     return;
   }
@@ -21,15 +21,25 @@ const server = createServer((request, response) => {
     calls += 1;
     messages += phones.length;
     response.setHeader('content-type', 'application/json');
-    response.end(JSON.stringify({ id: calls, cnt: phones.length }));
+    response.end(
+      JSON.stringify({
+        id: form.get('id'),
+        cnt: phones.length,
+        cost: '4.5',
+        phones: phones.map((phone) => ({ phone, cost: '4.5', status: 0 })),
+      }),
+    );
   });
 });
 
 /** Of `list`, a line for each number, or of `phones`, separated by commas. */
 function phonesOf(form: URLSearchParams): string[] {
   const list = form.get('list');
-  if (list !== null) return list.split('\n').filter((line) => line !== '');
-  return (form.get('phones') ?? '').split(/[,;]/).filter((phone) => phone !== '');
+  const phones =
+    list === null
+      ? (form.get('phones') ?? '').split(/[,;]/)
+      : list.split('\n').map((line) => line.slice(0, line.indexOf(':')));
+  return phones.filter((phone) => phone !== '').map((phone) => phone.replace('+', ''));
 }
 
 process.once('SIGTERM', () => server.close(() => process.exit(0)));
