@@ -17,9 +17,7 @@ import { triggerOf } from './triggers/triggers.ts';
 
 /** What planning, preview and explain share: the clinic's terms, and the way from an occasion to a message. */
 
-export interface RulesDeps {
-  channels: ChannelDeps;
-}
+export type RulesDeps = ChannelDeps;
 
 export async function readTerms(
   deps: RulesDeps,
@@ -35,7 +33,7 @@ export async function readTerms(
   return {
     clinic,
     now,
-    channels: await effectiveChannels(deps.channels, trx, clinic),
+    channels: await effectiveChannels(deps, trx, clinic),
     templates: new Map(templates.map((template) => [template.name, template])),
     country: clinic.country,
     clinicLanguage: clinic.language,
