@@ -315,7 +315,7 @@ function prepareAll(
       expiresAt: facts.expiresAt,
     };
     if (channel.channel === 'email')
-      outbound.unsubscribeUrl = linkFor(deps, clinic.id, facts, 'unsubscribe', now);
+      outbound.unsubscribeUrl = linkFor(deps, clinic, facts, 'unsubscribe', now);
     const prepared = channel.adapter.prepare(outbound, channel.config);
     return [{ facts, prepared, language: message.language }];
   });

@@ -20,18 +20,39 @@ export const messageStates = [
 
 /**
  * From each state to those it may become. There is no way from `sending` to one that is sent again
- * without the provider's word: a lost lease leads to `unknown`.
+ * without the provider's word: a lost lease leads to `unknown`. That a provider has a message after
+ * all, its receipt proves in whatever state the message waits.
  */
 export const transitions: Readonly<Record<MessageState, readonly MessageState[]>> = Object.freeze({
-  scheduled: ['claimed', 'held', 'expired', 'cancelled', 'suppressed'],
-  held: ['scheduled', 'claimed', 'expired', 'cancelled', 'suppressed'],
-  claimed: ['scheduled', 'held', 'sending', 'expired', 'cancelled', 'suppressed'],
-  sending: ['sent', 'delivered', 'retry', 'failed', 'unknown'],
+  scheduled: ['claimed', 'held', 'expired', 'cancelled', 'suppressed', 'sent', 'delivered', 'read'],
+  held: ['scheduled', 'claimed', 'expired', 'cancelled', 'suppressed', 'sent', 'delivered', 'read'],
+  claimed: [
+    'scheduled',
+    'held',
+    'sending',
+    'expired',
+    'cancelled',
+    'suppressed',
+    'sent',
+    'delivered',
+    'read',
+  ],
+  sending: ['sent', 'delivered', 'read', 'retry', 'held', 'failed', 'unknown'],
   sent: ['delivered', 'read', 'failed'],
   delivered: ['read'],
   read: [],
-  unknown: ['sent', 'delivered', 'read', 'retry', 'failed'],
-  retry: ['claimed', 'scheduled', 'held', 'expired', 'cancelled', 'suppressed'],
+  unknown: ['sent', 'delivered', 'read', 'retry', 'held', 'failed'],
+  retry: [
+    'claimed',
+    'scheduled',
+    'held',
+    'expired',
+    'cancelled',
+    'suppressed',
+    'sent',
+    'delivered',
+    'read',
+  ],
   failed: ['delivered', 'read'],
   expired: [],
   cancelled: [],

@@ -4,7 +4,7 @@ import type { MessageState } from '../database/tables.ts';
 import { wakeClinic } from '../history/clinic-work-store.ts';
 import { callPlanner } from './call-planner.ts';
 import { releaseContactDays } from './message-store.ts';
-import type { Settlement } from './outcome.ts';
+import { earlier, type Settlement } from './outcome.ts';
 
 interface Recorded {
   id: string;
@@ -88,8 +88,4 @@ async function followUp(
   await callPlanner(trx, clinicId, concerned, now);
   const [first, ...others] = looks;
   if (first) await wakeClinic(trx, clinicId, 'reconcile', others.reduce(earlier, first));
-}
-
-function earlier(one: Temporal.Instant, other: Temporal.Instant): Temporal.Instant {
-  return Temporal.Instant.compare(one, other) <= 0 ? one : other;
 }

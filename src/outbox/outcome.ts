@@ -63,7 +63,7 @@ function accepted(
 ): Settlement {
   const row = rowOf(attempted, outcome.kind, outcome.error ?? null);
   const state = stateOfStatus(outcome.status);
-  const nextAt = state === 'sent' ? nextLook(capabilities, 0, now) : null;
+  const nextAt = state === 'sent' ? nextLook(capabilities, now, now) : null;
   return {
     ...row,
     state,
@@ -77,7 +77,7 @@ function accepted(
   };
 }
 
-function stateOfStatus(
+export function stateOfStatus(
   status: Extract<SendOutcome, { kind: 'accepted' }>['status'],
 ): 'sent' | 'delivered' | 'read' | 'failed' {
   switch (status) {
@@ -94,9 +94,9 @@ function stateOfStatus(
   }
 }
 
-/** Waits between looks at a message of which the provider tells only if asked. */
-const pollWaits = ['PT1M', 'PT5M', 'PT30M', 'PT2H', 'PT6H', 'PT12H', 'PT24H', 'PT24H'].map((wait) =>
-  Temporal.Duration.from(wait),
+/** How long after a message was sent its provider is asked, where it tells if asked. */
+const pollsAfter = ['PT1M', 'PT5M', 'PT30M', 'PT2H', 'PT6H', 'PT12H', 'PT24H', 'PT48H'].map(
+  (wait) => Temporal.Duration.from(wait),
 );
 /** After it nobody tells anything any more. */
 const receiptsEnd = Temporal.Duration.from({ hours: 72 });
@@ -104,13 +104,13 @@ const receiptsEnd = Temporal.Duration.from({ hours: 72 });
 /** When to look again at what was sent; null when nothing more will be learnt. */
 export function nextLook(
   { deliveryReceipts }: Pick<AdapterCapabilities, 'deliveryReceipts'>,
-  looksBefore: number,
+  sentAt: Temporal.Instant,
   now: Temporal.Instant,
 ): Temporal.Instant | null {
   if (deliveryReceipts === 'none') return null;
-  if (deliveryReceipts === 'push') return looksBefore === 0 ? now.add(receiptsEnd) : null;
-  const wait = pollWaits[looksBefore];
-  return wait === undefined ? null : now.add(wait);
+  const waits = deliveryReceipts === 'push' ? [receiptsEnd] : [...pollsAfter, receiptsEnd];
+  const looks = waits.map((wait) => sentAt.add(wait));
+  return looks.find((look) => Temporal.Instant.compare(look, now) > 0) ?? null;
 }
 
 /** A call that answers nothing for so long was not taken, or never will be told. */
@@ -207,7 +207,7 @@ export function retryWait(
   return Math.max(wish, shortestWaitMs, Math.floor(random() * ceiling));
 }
 
-function reasonOf(error: AdapterError | null): string {
+export function reasonOf(error: AdapterError | null): string {
   return error === null ? 'rejected' : error.class.replaceAll('_', '-');
 }
 
@@ -231,6 +231,6 @@ function rowOf(
   };
 }
 
-function earlier(one: Temporal.Instant, other: Temporal.Instant): Temporal.Instant {
+export function earlier(one: Temporal.Instant, other: Temporal.Instant): Temporal.Instant {
   return Temporal.Instant.compare(one, other) <= 0 ? one : other;
 }

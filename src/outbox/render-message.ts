@@ -95,20 +95,20 @@ function templateFacts(
     },
     visit: meetings?.visit,
     appointment: meetings?.appointment,
-    links: linksFor(deps, clinic.id, facts, namesIn(picked.body), now),
+    links: linksFor(deps, clinic, facts, namesIn(picked.body), now),
   };
 }
 
 function linksFor(
   deps: RenderDeps,
-  clinicId: string,
+  clinic: Clinic,
   facts: Worded,
   names: readonly string[],
   now: Temporal.Instant,
 ): Partial<Record<LinkAction, string>> {
   const used = linkActions.filter((action) => names.includes(`link.${action}`));
   return Object.fromEntries(
-    used.map((action) => [action, linkFor(deps, clinicId, facts, action, now)]),
+    used.map((action) => [action, linkFor(deps, clinic, facts, action, now)]),
   );
 }
 
@@ -118,7 +118,7 @@ const linkLife = Temporal.Duration.from({ hours: 24 * 90 });
 /** The address of the page on which a reader acts on a message. */
 export function linkFor(
   deps: RenderDeps,
-  clinicId: string,
+  clinic: Pick<Clinic, 'number'>,
   message: Pick<GuardFacts, 'id' | 'expiresAt'>,
   action: LinkAction,
   now: Temporal.Instant,
@@ -126,6 +126,11 @@ export function linkFor(
   const fromNow = now.add(linkLife);
   const isLonger = Temporal.Instant.compare(message.expiresAt, fromNow) > 0;
   const expiresAt = isLonger ? message.expiresAt : fromNow;
-  const token = signLink(deps.secrets, { clinicId, messageId: message.id, action, expiresAt });
+  const token = signLink(deps.secrets, {
+    clinicNumber: clinic.number,
+    messageId: message.id,
+    action,
+    expiresAt,
+  });
   return `${deps.publicUrl}/l/${token}`;
 }
