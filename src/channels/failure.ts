@@ -36,8 +36,8 @@ export function statusError(answer: Answered, now: Temporal.Instant): AdapterErr
   if (status === 408 || status === 425) {
     return { ...known, class: 'temporary', message: 'The provider did not take the request.' };
   }
-  if (status === 401 || status === 403 || status === 404) {
-    return { ...known, class: 'config', message: 'The provider refuses these credentials.' };
+  if (refusesAll.includes(status)) {
+    return { ...known, class: 'config', message: 'The provider refuses these settings.' };
   }
   if (status >= 400 && status < 500) {
     const message = 'The provider calls the request wrong.';
@@ -72,6 +72,9 @@ export function unreadableError(answer: Answered): AdapterError {
 export function failedOutcome(id: string, error: AdapterError, raw: unknown): SendOutcome {
   return { id, kind: error.class === 'unknown_outcome' ? 'unknown' : 'rejected', error, raw };
 }
+
+/** Wrong credentials, or an address where the provider is not: no message’s own fault. */
+const refusesAll: readonly number[] = [401, 402, 403, 404, 405];
 
 /** A provider that asks for more is not believed. */
 const retryAfterMsMax = 86_400_000;

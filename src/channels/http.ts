@@ -131,7 +131,7 @@ function newPool(origin: string, options: HttpClientOptions): Pool {
 }
 
 /** The name server is not trusted alone: what counts is where the socket really ended. */
-function onlyPublic(connector: buildConnector.connector): buildConnector.connector {
+export function onlyPublic(connector: buildConnector.connector): buildConnector.connector {
   return (target, callback) =>
     connector(target, (...result) => {
       const [error, socket] = result;
