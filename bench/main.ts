@@ -7,11 +7,12 @@ import { type Postgres, startPostgres } from '../test/support/postgres-server.ts
 import { batches, dispatch, memory } from './dispatch.ts';
 import { intake } from './intake.ts';
 import { ndjson } from './ndjson.ts';
+import { growth, planning } from './planning.ts';
 import { type BenchOptions, printRow, type Row } from './row.ts';
 
 const benchmarks: Readonly<
   Record<string, (postgres: Postgres, options: BenchOptions) => Promise<Row | Row[]>>
-> = { intake, ndjson, dispatch, batches, memory };
+> = { intake, ndjson, planning, growth, dispatch, batches, memory };
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

@@ -12,7 +12,6 @@ import { random } from '../bench/random.ts';
 import { roles, serve } from './api/serve.ts';
 import { readConfig } from './config.ts';
 import { createLog } from './log.ts';
-import { readyMadeTemplates } from './outbox/ready-made/index.ts';
 import { createProgress, type ProgressOutput } from './progress.ts';
 import { formatTable, type TextColumn } from './text-table.ts';
 
@@ -192,8 +191,6 @@ interface Taken {
 async function setUp({ call, names }: Demo): Promise<void> {
   await call('PUT', '/v1/channels/sms', smsChannel);
   await call('PUT', '/v1/channels/email', emailChannel);
-  for (const { name, purpose, bodies } of readyMadeTemplates)
-    await call('PUT', `/v1/templates/${name}`, { purpose, bodies });
   for (const rule of rules) {
     const { id } = await call<{ id: string }>('POST', '/v1/rules', rule);
     await call('POST', `/v1/rules/${id}/activate`, { by: 'Анна Белова' });
@@ -201,8 +198,17 @@ async function setUp({ call, names }: Demo): Promise<void> {
   }
 }
 
-const smsChannel = { provider: 'sandbox', enabled: true, tariff: { RU: '4.50' } };
-const emailChannel = { provider: 'sandbox', enabled: true, tariff: { RU: '0.04' } };
+/** As a live clinic would; a test clinic's messages go to the sandbox instead. */
+const smsChannel = {
+  provider: 'smsc',
+  credentials: { login: 'demo', password: 'demo' },
+  tariff: { RU: '4.50' },
+};
+const emailChannel = {
+  provider: 'sendgrid',
+  credentials: { apiKey: 'demo' },
+  tariff: { default: '0.04' },
+};
 
 /** The clock moves from pause to pause; at each the clinic's system tells what happened, and patients answer. */
 async function live(demo: Demo): Promise<Return[]> {
