@@ -1,10 +1,5 @@
 import type { Batch, Item } from './batch.ts';
-import {
-  dropContactPoints,
-  type MergedPair,
-  moveToSurvivors,
-  pointAtSurvivors,
-} from './merge-store.ts';
+import { type MergedPair, moveToSurvivors, pointAtSurvivors } from './merge-store.ts';
 import { type PersonBook, personOf, survivorOf } from './person-book.ts';
 import type { StoredPerson } from './person-store.ts';
 import { refusal } from './rejection.ts';
@@ -34,7 +29,6 @@ export async function applyMerges(batch: Batch, onMerged: PatientsMerged): Promi
   const { trx, clinicId } = batch;
   await pointAtSurvivors(trx, clinicId, pairs, batch.now);
   await moveToSurvivors(trx, clinicId, pairs);
-  await dropContactPoints(trx, clinicId, [...retired.keys()]);
   await onMerged(
     trx,
     clinicId,

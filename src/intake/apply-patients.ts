@@ -1,7 +1,7 @@
 import { type ConsentStatement, consentMarks, setConsents } from '../history/consent-store.ts';
 import type { ReadPatient } from '../history/patient.ts';
 import { type Batch, contentHash, type Item } from './batch.ts';
-import { lendContent } from './merge-store.ts';
+import { dropContactPoints, lendContent } from './merge-store.ts';
 import { personOf, survivorOf } from './person-book.ts';
 import {
   advancePersons,
@@ -35,6 +35,7 @@ export async function applyPatients(batch: Batch, retiredNow: readonly string[])
       deleteOne(batch, item, personOf(batch.book, effect.key), changes);
   }
   await writeChanges(batch, [...changes.values()]);
+  await dropContactPoints(batch.trx, batch.clinicId, [...lenders]);
   for (const id of await lendContent(batch.trx, batch.clinicId, [...lenders], batch.now))
     batch.touched.add(id);
 }

@@ -9,7 +9,7 @@ import { type Effect, findEventType } from './event-types.ts';
 /** One thing that happened at the host, as it travels. */
 
 export const eventIn = shape({
-  id: text(200, 'Unique for this source; the same id is taken once.', 'evt-000017'),
+  id: text(500, 'Unique for this source; the same id is taken once.', 'evt-000017'),
   type: text(100, 'What happened.', 'visit.upserted'),
   occurredAt: time(
     'When the host noted it: orders the updates of one object.',

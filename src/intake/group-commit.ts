@@ -1,3 +1,4 @@
+import { databaseTrouble } from '../database/outage.ts';
 import { AppError } from '../errors.ts';
 
 /**
@@ -110,32 +111,28 @@ async function writeWithRetries<Item, Outcome>(
   }
 }
 
-/** Serialization, deadlock, and a unique key that another process took first: the same again will do. */
-const passingStates = new Set(['40001', '40P01', '23505']);
-
+/** Another transaction was in the way, or took an event's id first: the same again will do. */
 function isPassing(error: unknown): boolean {
-  return passingStates.has(sqlState(error));
+  return databaseTrouble(error) === 'contention' || sqlState(error) === uniqueViolation;
 }
 
-/** Classes 22 and 23: a value that a column does not take. All else is about the database, not the item. */
+const uniqueViolation = '23505';
+
+/** A value that a column does not take; all else is about the database, not the item. */
 function isAboutTheData(error: unknown): boolean {
-  const state = sqlState(error);
-  return state.startsWith('22') || state.startsWith('23') || error instanceof RangeError;
+  const trouble = databaseTrouble(error);
+  return trouble === 'bad-value' || trouble === 'constraint';
 }
 
-function sqlState(error: unknown): string {
-  const code =
-    typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
-  return typeof code === 'string' ? code : '';
+function sqlState(error: unknown): unknown {
+  return typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
 }
 
 const retryAfterSeconds = 2;
 
 function unavailable(cause: unknown): unknown {
-  const state = sqlState(cause);
-  // 57, 08 and 53: shutting down, connection lost, no resources; without a state: no connection at all.
-  const isOutage = /^(?:57|08|53|55|40)/.test(state) || /^E[A-Z]+$/.test(state);
-  if (!isOutage) return cause;
+  const trouble = databaseTrouble(cause);
+  if (trouble !== 'outage' && trouble !== 'contention') return cause;
   return new AppError('unavailable', 'The database cannot take this now.', {
     retryAfterSeconds,
     cause,

@@ -158,6 +158,8 @@ export async function dropContactPoints(
   clinicId: string,
   retired: readonly string[],
 ): Promise<void> {
+  if (retired.length === 0) return;
+  if (retired.length === 0) return;
   await sql`
     delete from patient_contact_points where clinic_id = ${clinicId} and patient_id = any(${[...retired]}::uuid[])`.execute(
     trx,
