@@ -33,7 +33,7 @@ import {
   readGuardFacts,
 } from './guard-store.ts';
 import { countsTowardCaps, heldFor, heldUntilTomorrow, judgeMessage } from './judge-message.ts';
-import { readMeetings } from './meeting-store.ts';
+import { readMeetings, type Spoken } from './meeting-store.ts';
 import { releaseContactDays } from './message-store.ts';
 import { priceOf } from './price.ts';
 import {
@@ -195,7 +195,7 @@ export async function renderAll(
   const meetings =
     speaking.length === 0
       ? null
-      : await readMeetings(trx, clinic.id, speaking.map(toRecipient), clinic.timeZone, now);
+      : await readMeetings(trx, clinic.id, speaking.map(toSpoken), clinic.timeZone, now);
   return new Map(
     goers.map((facts) => [
       facts.id,
@@ -211,8 +211,8 @@ export async function renderAll(
   );
 }
 
-function toRecipient({ id, patientId }: GuardFacts): Recipient {
-  return { id, patientId };
+function toSpoken({ id, patientId, guard }: GuardFacts): Spoken {
+  return { id, patientId, anchor: guard.anchor };
 }
 
 export function holdWithoutChannel(
@@ -342,6 +342,7 @@ async function stay(
   await commitStayed(
     trx,
     clinicId,
+    'claimed',
     stayed.map(({ facts, ...row }) => row),
     now,
   );

@@ -178,10 +178,11 @@ export interface Stayed extends Claim {
   nextAt: Temporal.Instant | null;
 }
 
-/** Ends or holds what may not leave. */
+/** Ends or holds what may not leave: claimed by us, or stored in this very transaction. */
 export async function commitStayed(
   trx: Trx,
   clinicId: string,
+  from: 'claimed' | 'scheduled',
   stayed: readonly Stayed[],
   now: Temporal.Instant,
 ): Promise<void> {
@@ -192,7 +193,7 @@ export async function commitStayed(
       settled_at = case when s.state = 'held' then null else ${now}::timestamptz end, updated_at = ${now}
     from jsonb_to_recordset(${JSON.stringify(stayed)}::jsonb) as s (id uuid, "leaseEpoch" integer, "patientId" uuid,
       state text, reason text, "nextAt" timestamptz)
-    where m.clinic_id = ${clinicId} and m.id = s.id and m.state = 'claimed' and m.lease_epoch = s."leaseEpoch"`.execute(
+    where m.clinic_id = ${clinicId} and m.id = s.id and m.state = ${from} and m.lease_epoch = s."leaseEpoch"`.execute(
     trx,
   );
 }

@@ -1,6 +1,5 @@
 import { sql } from 'kysely';
 import type { Trx } from '../database/connect.ts';
-import type { Recipient } from './guard-store.ts';
 import type { Meeting } from './template-values.ts';
 
 export interface Meetings {
@@ -18,6 +17,14 @@ interface Row {
   location: string | null;
 }
 
+/** Who is spoken to, and what for. */
+export interface Spoken {
+  /** By which the answer is found. */
+  id: string;
+  patientId: string;
+  anchor: { kind: string; source: string; id: string } | undefined;
+}
+
 /**
  * The visit and the appointment that each message speaks of: those it was made for, else the patient's
  * last visit and next appointment.
@@ -25,16 +32,21 @@ interface Row {
 export async function readMeetings(
   trx: Trx,
   clinicId: string,
-  recipients: readonly Recipient[],
+  spoken: readonly Spoken[],
   clinicZone: string,
   now: Temporal.Instant,
 ): Promise<Map<string, Meetings>> {
+  const asked = spoken.map(({ id, patientId, anchor }) => ({
+    id,
+    patient_id: patientId,
+    kind: anchor?.kind,
+    source: anchor?.source,
+    anchor_id: anchor?.id,
+  }));
   const { rows } = await sql<Row>`
     with asked as (
-      select m.id, a."patientId" as patient_id, g.kind, g.source, g.id as anchor_id
-      from jsonb_to_recordset(${JSON.stringify(recipients)}::jsonb) as a (id uuid, "patientId" uuid)
-      join messages m on m.clinic_id = ${clinicId} and m.id = a.id
-      left join lateral jsonb_to_record(m.guard->'anchor') as g (kind text, source text, id text) on true
+      select * from jsonb_to_recordset(${JSON.stringify(asked)}::jsonb) as a (id uuid, patient_id uuid, kind text,
+        source text, anchor_id text)
     ), met as (
       select asked.id, 'visit' as kind, v.*
       from asked cross join lateral (

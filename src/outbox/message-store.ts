@@ -148,6 +148,21 @@ export async function withdrawMessages(
   return { withdrawn, inFlight };
 }
 
+/** Whose journeys wait for one of these messages. */
+export async function findConcerned(
+  trx: Trx,
+  clinicId: string,
+  messageIds: readonly string[],
+): Promise<{ patientId: string }[]> {
+  if (messageIds.length === 0) return [];
+  const { rows } = await sql<{ patientId: string }>`
+    select distinct patient_id as "patientId" from messages
+    where clinic_id = ${clinicId} and id = any(${[...messageIds]}::uuid[]) and journey_continues`.execute(
+    trx,
+  );
+  return rows;
+}
+
 /** What did not reach the patient does not count toward the caps. */
 export async function releaseContactDays(
   trx: Trx,

@@ -20,19 +20,13 @@ export type RenderedMessage =
   | { ok: true; content: RenderedContent; language: string | null }
   | { ok: false; reason: 'no-template' | 'template-data' };
 
-type Worded = Pick<
+/** How a person is spoken to. */
+export type Addressee = Pick<
   GuardFacts,
-  | 'id'
-  | 'channel'
-  | 'body'
-  | 'family'
-  | 'given'
-  | 'middle'
-  | 'preferred'
-  | 'nameText'
-  | 'language'
-  | 'expiresAt'
+  'family' | 'given' | 'middle' | 'preferred' | 'nameText' | 'language'
 >;
+
+type Worded = Addressee & Pick<GuardFacts, 'id' | 'channel' | 'body' | 'expiresAt'>;
 
 /** The body that a message would use; null when it has none. */
 export function bodyFor(

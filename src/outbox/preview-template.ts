@@ -1,0 +1,179 @@
+import type { Channel } from '../channels/channel.ts';
+import type { Trx } from '../database/connect.ts';
+import type { Clinic } from '../history/clinic.ts';
+import { countryPolicy } from '../history/country-policy.ts';
+import { formatMicros } from '../money.ts';
+import { uuidv7 } from '../uuid.ts';
+import { type FoundAddressee, findAddressee } from './addressee-store.ts';
+import { type ChannelDeps, effectiveChannels } from './channel-store.ts';
+import { type Meetings, readMeetings } from './meeting-store.ts';
+import { priceOf } from './price.ts';
+import { bodyFor, linkFor, type RenderedMessage, renderMessage } from './render-message.ts';
+import { unmetDemands } from './template-demands.ts';
+import type { Template } from './template-store.ts';
+import { primaryPart } from './template-values.ts';
+
+/** What a template says to somebody, and what it would cost; nothing is sent. */
+
+export interface PreviewTerms {
+  channel: Channel;
+  /** The language of a patient who is made up; the clinic's if absent. */
+  language?: string;
+  /** Ours; without it the text speaks to a patient who is made up. */
+  patientId?: string;
+}
+
+export interface TemplatePreview {
+  subject: string | null;
+  /** Null where it cannot be rendered for this patient. */
+  text: string | null;
+  html: string | null;
+  language: string | null;
+  encoding: string | null;
+  segments: number;
+  cost: { amount: string; currency: string } | null;
+  /** Stable codes: what the country asks for and the text lacks, and what the channel makes of it. */
+  warnings: string[];
+}
+
+/** @returns null where there is no such patient. */
+export async function previewTemplate(
+  deps: ChannelDeps,
+  trx: Trx,
+  clinic: Clinic,
+  template: Template,
+  terms: PreviewTerms,
+  now: Temporal.Instant,
+): Promise<TemplatePreview | null> {
+  const addressee =
+    terms.patientId === undefined
+      ? madeUp(terms.language ?? clinic.language)
+      : await findAddressee(trx, clinic.id, terms.patientId, terms.channel);
+  if (addressee === null) return null;
+  const message = {
+    ...addressee,
+    id: uuidv7(now),
+    channel: terms.channel,
+    body: null,
+    expiresAt: now.add({ hours: 24 }),
+  };
+  const picked = bodyFor(message, template, clinic);
+  const meetings =
+    terms.patientId === undefined
+      ? madeUpMeetings(clinic, now)
+      : await meetingsOf(trx, clinic, terms.patientId, now);
+  const rendered = renderMessage(deps, clinic, message, picked, meetings, now);
+  const channels = await effectiveChannels(deps, trx, clinic);
+  const channel = channels.get(terms.channel);
+  if (!rendered.ok) return { ...nothing, warnings: [rendered.reason] };
+  const unsubscribeUrl = linkFor(deps, clinic.id, message, 'unsubscribe', now);
+  const prepared = channel?.adapter.prepare(
+    {
+      id: message.id,
+      clientRef: message.id,
+      purpose: template.purpose,
+      to: addressee.address ?? '',
+      content: rendered.content,
+      expiresAt: message.expiresAt,
+      unsubscribeUrl,
+    },
+    channel.config,
+  );
+  const micros =
+    channel && prepared ? priceOf(channel.tariff, addressee.country, prepared.segments) : null;
+  const demands = demandsOf(template, terms.channel, rendered, clinic);
+  return {
+    subject: rendered.content.subject ?? null,
+    text: rendered.content.text,
+    html: rendered.content.html ?? null,
+    language: rendered.language,
+    encoding: prepared?.encoding ?? null,
+    segments: prepared?.segments ?? 1,
+    cost:
+      micros === null
+        ? null
+        : { amount: formatMicros(micros, clinic.currency), currency: clinic.currency },
+    warnings: [...demands, ...(prepared?.warnings ?? ['channel-paused'])],
+  };
+}
+
+const nothing: Omit<TemplatePreview, 'warnings'> = Object.freeze({
+  subject: null,
+  text: null,
+  html: null,
+  language: null,
+  encoding: null,
+  segments: 0,
+  cost: null,
+});
+
+function demandsOf(
+  template: Template,
+  channel: Channel,
+  rendered: Extract<RenderedMessage, { ok: true }>,
+  clinic: Clinic,
+): string[] {
+  const body = template.bodies[channel]?.[rendered.language ?? ''];
+  if (body === undefined) return [];
+  return unmetDemands(body, template.purpose, countryPolicy(clinic.country)).map(
+    (demand) => `lacks-${demand}`,
+  );
+}
+
+export interface TemplateWarning {
+  pointer: string;
+  code: string;
+}
+
+/** What the clinic's country asks of such texts and these lack, for the answer to saving them. */
+export function templateWarnings(
+  template: Pick<Template, 'purpose' | 'bodies'>,
+  clinic: Clinic,
+): TemplateWarning[] {
+  const policy = countryPolicy(clinic.country);
+  return Object.entries(template.bodies).flatMap(([channel, languages]) =>
+    channel === 'task'
+      ? []
+      : Object.entries(languages).flatMap(([language, body]) =>
+          unmetDemands(body, template.purpose, policy).map((demand) => ({
+            pointer: `/bodies/${channel}/${language}`,
+            code: `lacks-${demand}`,
+          })),
+        ),
+  );
+}
+
+async function meetingsOf(
+  trx: Trx,
+  clinic: Clinic,
+  patientId: string,
+  now: Temporal.Instant,
+): Promise<Meetings | undefined> {
+  const spoken = { id: patientId, patientId, anchor: undefined };
+  const meetings = await readMeetings(trx, clinic.id, [spoken], clinic.timeZone, now);
+  return meetings.get(patientId);
+}
+
+function madeUp(language: string): FoundAddressee {
+  const isRussian = primaryPart(language) === 'ru';
+  return {
+    family: isRussian ? 'Иванова' : 'Silva',
+    given: isRussian ? 'Мария' : 'Maria',
+    middle: isRussian ? 'Петровна' : null,
+    preferred: null,
+    nameText: null,
+    language,
+    address: null,
+    country: null,
+  };
+}
+
+function madeUpMeetings(clinic: Clinic, now: Temporal.Instant): Meetings {
+  const zone = clinic.timeZone;
+  const today = now.toZonedDateTimeISO(zone).with({ hour: 10, minute: 0, second: 0 });
+  const known = { zone, practitioner: 'Dr. Costa', service: 'Check-up', location: clinic.name };
+  return {
+    visit: { ...known, start: today.subtract({ days: 7 }).toInstant() },
+    appointment: { ...known, start: today.add({ days: 1 }).toInstant() },
+  };
+}
