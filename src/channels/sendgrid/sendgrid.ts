@@ -1,9 +1,8 @@
-import { type Mail, type MailRequest, MailService } from '@sendgrid/mail';
+import { type MailRequest, MailService } from '@sendgrid/mail';
 import { callProvider, isFields, readJson, textOf } from '../call.ts';
 import type {
   AdapterContext,
   AdapterError,
-  OutboundMessage,
   PreparedMessage,
   ProviderAdapter,
   SendOutcome,
@@ -16,23 +15,17 @@ import {
   unreadableError,
 } from '../failure.ts';
 import type { HttpResult } from '../http.ts';
-import { type SendgridConfig, senderOf, sendgridCredentials, sendgridOptions } from './config.ts';
+import { type SendgridConfig, sendgridCredentials, sendgridOptions } from './config.ts';
 import { parseCallback, verifyCallback } from './events.ts';
+import { mailOf, prepare } from './mail.ts';
 
 /**
  * SendGrid, v3 mail/send. It has no idempotency key and cannot be asked: what is unknown waits for the
  * Event Webhook, which brings back our reference as `mid`.
- *
- * A call of many shares one body, so each message's own text travels as a substitution for a body that
- * is nothing but the tag. A message that is alone, or too long for that, is sent as it is.
  */
 
 const homeUrl = 'https://api.sendgrid.com';
 const batchMax = 1000;
-const substitutionBytesMax = 10_000;
-/** Nobody writes this in a letter; one who does travels alone. */
-const tagOpen = '%retorno:';
-const tagClose = '%';
 const webhookWaitMs = 30 * 60_000;
 
 export const sendgridAdapter: ProviderAdapter<SendgridConfig> = {
@@ -66,42 +59,6 @@ export const sendgridAdapter: ProviderAdapter<SendgridConfig> = {
   parseCallback,
 };
 
-interface Wire {
-  subject: string;
-  text: string;
-  html?: string;
-}
-
-function prepare(message: OutboundMessage): PreparedMessage {
-  const { subject, text, html } = message.content;
-  const wire: Wire = {
-    subject: oneLine(subject ?? text),
-    text,
-    ...(html === undefined ? {} : { html }),
-  };
-  return {
-    ...message,
-    segments: 1,
-    warnings: subject === undefined ? ['no-subject'] : [],
-    batchKey: isSubstitutable(wire) ? (html === undefined ? 'text' : 'html') : null,
-    wire,
-  };
-}
-
-const subjectCharactersMax = 200;
-
-/** SendGrid refuses a mail without a subject; the first line of the text is the next best. */
-function oneLine(text: string): string {
-  const line = text.trim().split(/[\r\n]/, 1)[0] ?? '';
-  return line.slice(0, subjectCharactersMax).toWellFormed() || '-';
-}
-
-function isSubstitutable({ subject, text, html = '' }: Wire): boolean {
-  const tags = 4 * (tagOpen.length + tagClose.length + 4);
-  const bytes = Buffer.byteLength(text) + Buffer.byteLength(html) + tags;
-  return bytes <= substitutionBytesMax && ![subject, text, html].some((it) => it.includes(tagOpen));
-}
-
 async function send(
   batch: readonly PreparedMessage[],
   config: SendgridConfig,
@@ -128,46 +85,6 @@ const unbuildable: AdapterError = {
   httpStatus: null,
   message: 'No mail can be made of this message.',
 };
-
-function mailOf(batch: readonly PreparedMessage[], config: SendgridConfig): Mail {
-  const wires = batch.map(({ wire }) => wire as Wire);
-  const isShared = batch.length > 1;
-  const first = wires[0];
-  const hasHtml = first?.html !== undefined;
-  const tag = (name: string) => tagOpen + name + tagClose;
-  const { replyTo } = config.options;
-  return {
-    from: senderOf(config),
-    ...(replyTo === undefined ? {} : { replyTo }),
-    personalizations: batch.map((message, index) =>
-      personalization(message, wires[index], isShared),
-    ),
-    text: isShared ? tag('text') : (first?.text ?? ''),
-    ...(hasHtml ? { html: isShared ? tag('html') : (first.html ?? '') } : {}),
-    substitutionWrappers: [tagOpen, tagClose],
-    // Ours is the one opt-out: SendGrid’s own would add a second link with a second memory.
-    trackingSettings: { subscriptionTracking: { enable: false } },
-  };
-}
-
-function personalization(message: PreparedMessage, wire: Wire | undefined, isShared: boolean) {
-  const { subject = '-', text = '', html } = wire ?? {};
-  return {
-    to: { email: message.to },
-    subject,
-    // Open to SendGrid’s staff by its own words: our reference and nothing of the patient.
-    customArgs: { mid: message.clientRef },
-    ...(message.unsubscribeUrl === undefined
-      ? {}
-      : {
-          headers: {
-            'List-Unsubscribe': `<${message.unsubscribeUrl}>`,
-            'List-Unsubscribe-Post': 'List-Unsubscribe=One-Click',
-          },
-        }),
-    ...(isShared ? { substitutions: { text, ...(html === undefined ? {} : { html }) } } : {}),
-  };
-}
 
 function outcomesOf(
   batch: readonly PreparedMessage[],

@@ -9,6 +9,7 @@ import type {
   StatusNews,
 } from '../channel.ts';
 import { parsePrice } from '../price.ts';
+import { digitsOf } from './call.ts';
 import { deliveryStatus, failure } from './codes.ts';
 import { currencyOf, type SmscConfig } from './config.ts';
 import { type Charset, encodeCp1251, parseForm } from './cp1251.ts';
@@ -129,9 +130,8 @@ function inboundEvent(fields: Fields, request: RawRequest): NormalizedEvent {
   };
 }
 
-/** SMSC.ru leaves out the plus. */
-export function addressOf(phone: unknown): string {
-  const digits = textOf(phone).replace(/^\+/, '');
+function addressOf(phone: unknown): string {
+  const digits = digitsOf(phone);
   return digits === '' ? '' : `+${digits}`;
 }
 
