@@ -71,13 +71,29 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       constraint final_has_no_next check (next_at is null or state not in ('read', 'failed', 'expired', 'cancelled', 'suppressed'))
     )`.execute(db);
   // Each channel drains by itself: a slow one holds up no other.
-  await sql`create index messages_waiting on messages (clinic_id, channel, next_at) where state in ('scheduled', 'held', 'retry')`.execute(db);
-  await sql`create index messages_open on messages (clinic_id, next_at) where state in ('sent', 'unknown') and next_at is not null`.execute(db);
-  await sql`create index messages_leased on messages (clinic_id, lease_until) where lease_until is not null`.execute(db);
+  await sql`create index messages_waiting on messages (clinic_id, channel, next_at) where state in ('scheduled', 'held', 'retry')`.execute(
+    db,
+  );
+  await sql`create index messages_open on messages (clinic_id, next_at) where state in ('sent', 'unknown') and next_at is not null`.execute(
+    db,
+  );
+  await sql`create index messages_leased on messages (clinic_id, lease_until) where lease_until is not null`.execute(
+    db,
+  );
   await sql`create index messages_patient on messages (clinic_id, patient_id, id)`.execute(db);
-  await sql`create index messages_rule on messages (clinic_id, rule_id, scheduled_at) where rule_id is not null`.execute(db);
-  await sql`create index messages_provider on messages (clinic_id, provider_message_id) where provider_message_id is not null`.execute(db);
-  await sql`create index messages_client_ref on messages (clinic_id, client_ref) where client_ref is not null`.execute(db);
+  // A reply names its message by the address alone.
+  await sql`create index messages_address on messages (clinic_id, address) where attempt_no > 0 and address is not null`.execute(
+    db,
+  );
+  await sql`create index messages_rule on messages (clinic_id, rule_id, scheduled_at) where rule_id is not null`.execute(
+    db,
+  );
+  await sql`create index messages_provider on messages (clinic_id, provider_message_id) where provider_message_id is not null`.execute(
+    db,
+  );
+  await sql`create index messages_client_ref on messages (clinic_id, client_ref) where client_ref is not null`.execute(
+    db,
+  );
   await sql`call protect_clinic_table('messages')`.execute(db);
 
   // One row for each call to a provider, written before the call.
@@ -131,7 +147,9 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       foreign key (clinic_id, address) references contact_points,
       foreign key (clinic_id, message_id) references messages on delete cascade
     )`.execute(db);
-  await sql`create index contact_days_message on contact_days (clinic_id, message_id) where message_id is not null`.execute(db);
+  await sql`create index contact_days_message on contact_days (clinic_id, message_id) where message_id is not null`.execute(
+    db,
+  );
   await sql`call protect_clinic_table('contact_days')`.execute(db);
 
   // How many messages left on a local day of the clinic: counting them anew for each would cost more than sending.
@@ -151,6 +169,8 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       patient_id uuid,
       rule_id uuid,
       message_id uuid,
+      -- What the patient asked for; null where a rule asks staff to call.
+      asks text check (asks in ('answer', 'cancel', 'other-time', 'rating', 'details')),
       state text not null check (state in ('open', 'done')),
       due_at timestamptz not null,
       assignee text,
@@ -161,12 +181,20 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       created_at timestamptz not null,
       updated_at timestamptz not null,
       primary key (clinic_id, id),
-      unique (clinic_id, message_id),
       foreign key (clinic_id, patient_id) references patients,
       foreign key (clinic_id, rule_id) references rules,
       foreign key (clinic_id, message_id) references messages on delete cascade,
       check ((state = 'done') = (outcome is not null))
     )`.execute(db);
-  await sql`create index tasks_open on tasks (clinic_id, due_at, id) where state = 'open'`.execute(db);
+  // Whoever asks twice for the same thing about a message opens one task.
+  await sql`create unique index tasks_asked on tasks (clinic_id, message_id, asks) nulls not distinct where state = 'open' and message_id is not null`.execute(
+    db,
+  );
+  await sql`create index tasks_message on tasks (clinic_id, message_id) where message_id is not null`.execute(
+    db,
+  );
+  await sql`create index tasks_open on tasks (clinic_id, due_at, id) where state = 'open'`.execute(
+    db,
+  );
   await sql`call protect_clinic_table('tasks')`.execute(db);
 }

@@ -12,6 +12,8 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       patient_id uuid,
       message_id uuid,
       text text not null,
+      -- From one to five, where the patient rated the visit.
+      score smallint check (score between 1 and 5),
       meaning text not null check (meaning in ('stop', 'start', 'confirm', 'cancel', 'other')),
       dedupe_key text not null,
       received_at timestamptz not null,
@@ -20,6 +22,8 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       foreign key (clinic_id, patient_id) references patients,
       foreign key (clinic_id, message_id) references messages on delete cascade
     )`.execute(db);
-  await sql`create index replies_patient on replies (clinic_id, patient_id) where patient_id is not null`.execute(db);
+  await sql`create index replies_patient on replies (clinic_id, patient_id) where patient_id is not null`.execute(
+    db,
+  );
   await sql`call protect_clinic_table('replies')`.execute(db);
 }

@@ -474,6 +474,8 @@ export interface TasksTable {
   patient_id: Nullable<string>;
   rule_id: Nullable<string>;
   message_id: Nullable<string>;
+  /** What the patient asked for; null where a rule asks staff to call. */
+  asks: Nullable<'answer' | 'cancel' | 'other-time' | 'rating' | 'details'>;
   state: 'open' | 'done';
   due_at: Instant;
   assignee: Nullable<string>;
@@ -493,6 +495,7 @@ export interface RepliesTable {
   patient_id: Nullable<string>;
   message_id: Nullable<string>;
   text: string;
+  score: Nullable<number>;
   /** What we took it for. */
   meaning: 'stop' | 'start' | 'confirm' | 'cancel' | 'other';
   dedupe_key: string;

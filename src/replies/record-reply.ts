@@ -1,8 +1,19 @@
 import type { Trx } from '../database/connect.ts';
 import type { ChannelName } from '../database/tables.ts';
-import { AppError } from '../errors.ts';
 import type { Clinic } from '../history/clinic.ts';
-import type { Meaning } from './reply.ts';
+import { setConfirmation } from '../history/confirmation-store.ts';
+import { lockAddresses, lockPatients } from '../history/lock-store.ts';
+import { stampAnswer } from '../outbox/answer-store.ts';
+import { withoutControls } from '../outbox/template-values.ts';
+import { matchReply, type ReplyMatch } from './match-reply.ts';
+import { meantAppointment } from './meant-appointment.ts';
+import { startAgain, stopAll } from './opt-out-store.ts';
+import { type Meaning, meaningOf } from './reply.ts';
+import { insertReply } from './reply-store.ts';
+import { staffTexts } from './staff-texts.ts';
+import { type Asked, openTask } from './task-store.ts';
+
+/** What a patient writes to the clinic, and what follows from it. */
 
 /** A text that came in from a patient. */
 export interface IncomingReply {
@@ -21,16 +32,117 @@ export interface RecordedReply {
   /** Null when the same reply was recorded before: nothing is done again. */
   id: string | null;
   meaning: Meaning;
+  /** Null where a shared address leaves open who answered. */
   patientId: string | null;
   messageId: string | null;
 }
 
+/** Longer than any SMS, shorter than a novel by e-mail. */
+const replyCharsMax = 4_000;
+
 /** Stores a reply once, with all that follows from it, in the caller's transaction. */
 export async function recordReply(
-  _trx: Trx,
-  _clinic: Clinic,
-  _reply: IncomingReply,
-  _now: Temporal.Instant,
+  trx: Trx,
+  clinic: Clinic,
+  reply: IncomingReply,
+  now: Temporal.Instant,
 ): Promise<RecordedReply> {
-  throw new AppError('unavailable', 'Replies are not taken yet.');
+  const text = storable(reply.text);
+  const meaning = meaningOf(text);
+  const match = await matchReply(trx, clinic.id, reply, now);
+  await lockPatients(trx, clinic.id, known([match.patientId, match.ownerId]), 'update');
+  await lockAddresses(trx, clinic.id, known([match.address]), 'update');
+  const { patientId, address } = match;
+  const messageId = match.message?.id ?? null;
+  const { channel, dedupeKey, receivedAt } = reply;
+  const kept = await insertReply(
+    trx,
+    clinic.id,
+    { channel, address, patientId, messageId, text, meaning, dedupeKey, receivedAt },
+    now,
+  );
+  if (kept !== null) await act({ trx, clinic, channel, match, now, text }, meaning);
+  return { id: kept?.id ?? null, meaning, patientId, messageId };
+}
+
+function known(keys: readonly (string | null)[]): string[] {
+  return keys.filter((key) => key !== null);
+}
+
+/** Without what a database or a page would choke on. */
+function storable(text: string): string {
+  return withoutControls(text.slice(0, replyCharsMax).toWellFormed());
+}
+
+interface Answer {
+  trx: Trx;
+  clinic: Clinic;
+  channel: ChannelName;
+  match: ReplyMatch;
+  now: Temporal.Instant;
+  text: string;
+}
+
+async function act(answer: Answer, meaning: Meaning): Promise<void> {
+  const { trx, clinic, match, now } = answer;
+  if (meaning === 'stop') await stop(answer);
+  else if (meaning === 'start') await start(answer);
+  else if (match.message === null) await tellStaffWho(answer);
+  else if (meaning === 'confirm') await confirm(answer);
+  else if (meaning === 'cancel') await cancel(answer);
+  if (match.message !== null) {
+    await stampAnswer(trx, clinic.id, match.message.id, 'replied', now);
+  }
+}
+
+/** By address, for whoever shares it; the only person who has it is stopped wherever else they are reached. */
+async function stop({ trx, clinic, match, now }: Answer): Promise<void> {
+  const { address, ownerId, patientId } = match;
+  const person = address === null ? patientId : ownerId;
+  if (person !== null) await stopAll(trx, clinic.id, { patientId: person }, 'reply', now);
+  if (address !== null) await stopAll(trx, clinic.id, { address }, 'reply', now);
+}
+
+async function start({ trx, clinic, channel, match, now }: Answer): Promise<void> {
+  const { address, ownerId, patientId } = match;
+  const person = address === null ? patientId : ownerId;
+  await startAgain(trx, clinic.id, { address, channel, ownerId: person }, now);
+}
+
+async function confirm(answer: Answer): Promise<void> {
+  const { trx, clinic, match, now } = answer;
+  const coming = match.message && (await meantAppointment(trx, clinic.id, match.message, now));
+  if (coming) await setConfirmation(trx, clinic.id, coming, 'accepted', now);
+  else await askStaff(answer, 'answer', staffTexts(clinic.language).saysYes);
+}
+
+/** The booking stays until the host cancels it: a person asks first. */
+async function cancel(answer: Answer): Promise<void> {
+  const { trx, clinic, match, now } = answer;
+  const coming = match.message && (await meantAppointment(trx, clinic.id, match.message, now));
+  if (!coming) return;
+  await setConfirmation(trx, clinic.id, coming, 'declined', now);
+  await askStaff(answer, 'cancel', staffTexts(clinic.language).cannotCome);
+}
+
+/** It is known who may have written, but not who did: staff decide. */
+async function tellStaffWho(answer: Answer): Promise<void> {
+  const { clinic, match, text } = answer;
+  const texts = staffTexts(clinic.language);
+  if (match.isUndecided) {
+    await askStaff(answer, 'answer', `${texts.whoWrites} ${match.address}: ${quoted(text)}`);
+  } else if (match.patientId !== null) {
+    await askStaff(answer, 'answer', `${texts.writes} ${quoted(text)}`);
+  }
+}
+
+async function askStaff(answer: Answer, asks: Asked, text: string): Promise<void> {
+  const { trx, clinic, match, now } = answer;
+  const { patientId, message } = match;
+  const about = { messageId: message?.id ?? null, ruleId: message?.ruleId ?? null };
+  await openTask(trx, clinic.id, { patientId, ...about, asks, text }, now);
+}
+
+function quoted(text: string): string {
+  return `«${text}»`;
 }

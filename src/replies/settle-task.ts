@@ -1,6 +1,10 @@
 import type { Trx } from '../database/connect.ts';
-import { AppError } from '../errors.ts';
+import { AppError, notFound } from '../errors.ts';
+import { wakeClinic } from '../history/clinic-work-store.ts';
+import { lockPatients } from '../history/lock-store.ts';
+import { markReplan } from '../history/replan-store.ts';
 import type { Task, TaskOutcome } from './task.ts';
+import { closeTask, findTask, findTaskPatient } from './task-store.ts';
 
 export interface Settlement {
   outcome: TaskOutcome;
@@ -9,15 +13,31 @@ export interface Settlement {
 }
 
 /**
- * Closes a task with what follows for its message and journey. The same outcome again is harmless.
+ * Closes a task and has its journey looked at: an answer stops it where its rule says so, and none lets
+ * the ladder go on. The task's message stays delivered, as it was when staff got it; whether the patient was
+ * reached stands in the outcome. The same outcome again changes nothing.
  * @throws AppError `not-found`, or `conflict` when it was settled otherwise.
  */
 export async function settleTask(
-  _trx: Trx,
-  _clinicId: string,
-  _id: string,
-  _settlement: Settlement,
-  _now: Temporal.Instant,
+  trx: Trx,
+  clinicId: string,
+  id: string,
+  { outcome, note, lossReason }: Settlement,
+  now: Temporal.Instant,
 ): Promise<Task> {
-  throw new AppError('unavailable', 'Tasks are not kept yet.');
+  if ((await findTask(trx, clinicId, id)) === null) throw notFound('task');
+  const patientId = await findTaskPatient(trx, clinicId, id);
+  const concerned = patientId === null ? [] : [patientId];
+  await lockPatients(trx, clinicId, concerned, 'update');
+  const settled = { outcome, note: note ?? null, lossReason: lossReason ?? null };
+  if (await closeTask(trx, clinicId, id, settled, now)) {
+    await markReplan(trx, clinicId, concerned);
+    await wakeClinic(trx, clinicId, 'plan', now);
+  }
+  const task = await findTask(trx, clinicId, id);
+  if (task === null) throw notFound('task');
+  if (task.outcome !== outcome) {
+    throw new AppError('conflict', 'The task was settled with another outcome.');
+  }
+  return task;
 }

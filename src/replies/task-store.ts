@@ -1,6 +1,33 @@
+import { sql } from 'kysely';
 import type { Trx } from '../database/connect.ts';
-import { AppError } from '../errors.ts';
-import type { Task } from './task.ts';
+import { isUuid, uuidv7 } from '../uuid.ts';
+import type { Task, TaskOutcome } from './task.ts';
+
+/** What a patient asked for; a task of a rule asks for a call and has none. */
+export type Asked = NonNullable<Task['asks']>;
+
+export interface NewTask {
+  patientId: string | null;
+  messageId: string | null;
+  ruleId: string | null;
+  asks: Asked;
+  text: string;
+}
+
+/** Opens a task that is due at once. While one about the same message and wish is open, it is that one, with the new words. */
+export async function openTask(
+  trx: Trx,
+  clinicId: string,
+  task: NewTask,
+  now: Temporal.Instant,
+): Promise<void> {
+  await sql`
+    insert into tasks (clinic_id, id, patient_id, rule_id, message_id, asks, state, due_at, text, created_at, updated_at)
+    values (${clinicId}, ${uuidv7(now)}, ${task.patientId}, ${task.ruleId}, ${task.messageId}, ${task.asks}, 'open',
+      ${now}, ${task.text}, ${now}, ${now})
+    on conflict (clinic_id, message_id, asks) where state = 'open' and message_id is not null
+    do update set text = excluded.text, updated_at = excluded.updated_at`.execute(trx);
+}
 
 export interface TaskPage {
   state?: Task['state'];
@@ -10,20 +37,93 @@ export interface TaskPage {
   limit: number;
 }
 
+const columns = sql`
+  t.id, t.rule_id as "ruleId", t.message_id as "messageId", t.asks, t.state, t.due_at as "dueAt", t.assignee, t.text,
+  t.outcome, t.note, t.loss_reason as "lossReason", t.created_at as "createdAt",
+  case when p.id is not null then jsonb_build_object('source', p.source, 'externalId', p.external_id) end as patient`;
+
 /** By due instant; the API asks for one more than it shows. */
-export async function listTasks(_trx: Trx, _clinicId: string, _page: TaskPage): Promise<Task[]> {
-  throw new AppError('unavailable', 'Tasks are not kept yet.');
+export async function listTasks(trx: Trx, clinicId: string, page: TaskPage): Promise<Task[]> {
+  const after = page.afterKey === null ? null : readKey(page.afterKey);
+  const { rows } = await sql<Task>`
+    select ${columns} from tasks t left join patients p on p.clinic_id = ${clinicId} and p.id = t.patient_id
+    where t.clinic_id = ${clinicId}
+      ${page.state === undefined ? sql`` : sql`and t.state = ${page.state}`}
+      ${page.assignee === undefined ? sql`` : sql`and t.assignee = ${page.assignee}`}
+      ${after === null ? sql`` : sql`and (t.due_at, t.id) > (${after.dueAt}::timestamptz, ${after.id}::uuid)`}
+    order by t.due_at, t.id limit ${page.limit}`.execute(trx);
+  return rows;
 }
 
-export async function findTask(_trx: Trx, _clinicId: string, _id: string): Promise<Task | null> {
-  throw new AppError('unavailable', 'Tasks are not kept yet.');
+export async function findTask(trx: Trx, clinicId: string, id: string): Promise<Task | null> {
+  if (!isUuid(id)) return null;
+  const { rows } = await sql<Task>`
+    select ${columns} from tasks t left join patients p on p.clinic_id = ${clinicId} and p.id = t.patient_id
+    where t.clinic_id = ${clinicId} and t.id = ${id}`.execute(trx);
+  return rows[0] ?? null;
+}
+
+export interface Settled {
+  outcome: TaskOutcome;
+  note: string | null;
+  lossReason: string | null;
+}
+
+/** Whose task it is, for the lock that comes first. */
+export async function findTaskPatient(
+  trx: Trx,
+  clinicId: string,
+  id: string,
+): Promise<string | null> {
+  const row = await trx
+    .selectFrom('tasks')
+    .select('patient_id')
+    .where('clinic_id', '=', clinicId)
+    .where('id', '=', id)
+    .executeTakeFirst();
+  return row?.patient_id ?? null;
+}
+
+/** @returns false where it was not open. */
+export async function closeTask(
+  trx: Trx,
+  clinicId: string,
+  id: string,
+  { outcome, note, lossReason }: Settled,
+  now: Temporal.Instant,
+): Promise<boolean> {
+  const { numUpdatedRows } = await trx
+    .updateTable('tasks')
+    .set({ state: 'done', outcome, note, loss_reason: lossReason, updated_at: now })
+    .where('clinic_id', '=', clinicId)
+    .where('id', '=', id)
+    .where('state', '=', 'open')
+    .executeTakeFirst();
+  return numUpdatedRows > 0n;
 }
 
 /** Where a task stands in the list, for a cursor. */
 export function taskKey({ dueAt, id }: Pick<Task, 'dueAt' | 'id'>): string {
-  return `${dueAt.epochMilliseconds} ${id}`;
+  return `${dueAt} ${id}`;
 }
 
+const keyForm = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z) (\S{36})$/;
+
 export function isTaskKey(key: string): boolean {
-  return /^\d{1,15} [0-9a-f-]{36}$/.test(key);
+  return readKey(key) !== null;
+}
+
+function readKey(key: string): { dueAt: string; id: string } | null {
+  const [, dueAt, id] = keyForm.exec(key) ?? [];
+  if (!dueAt || !id || !isUuid(id) || !isInstant(dueAt)) return null;
+  return { dueAt, id };
+}
+
+function isInstant(text: string): boolean {
+  try {
+    return Temporal.Instant.from(text) !== null;
+  } catch {
+    // A day or an hour that does not exist.
+    return false;
+  }
 }

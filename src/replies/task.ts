@@ -1,9 +1,16 @@
-import { type HostId, formatHostId } from '../history/host-id.ts';
+import { formatHostId, type HostId } from '../history/host-id.ts';
 
 /** What staff are asked to do, and what came of it. */
 
 export const taskOutcomes = ['reached', 'no-answer', 'wrong-number', 'refused', 'booked'] as const;
 export type TaskOutcome = (typeof taskOutcomes)[number];
+
+/** The patient was spoken to: a rule may stop on it. After the others the ladder goes on. */
+export const answeringOutcomes = [
+  'reached',
+  'refused',
+  'booked',
+] as const satisfies readonly TaskOutcome[];
 
 export interface Task {
   id: string;
@@ -11,6 +18,8 @@ export interface Task {
   patient: HostId | null;
   ruleId: string | null;
   messageId: string | null;
+  /** What the patient asked for; null where a rule asks staff to call. */
+  asks: 'answer' | 'cancel' | 'other-time' | 'rating' | 'details' | null;
   state: 'open' | 'done';
   dueAt: Temporal.Instant;
   assignee: string | null;

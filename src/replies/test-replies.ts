@@ -1,6 +1,6 @@
+import type { DeliveryStatus } from '../channels/channel.ts';
 import type { Clock } from '../clock.ts';
 import type { Db } from '../database/connect.ts';
-import type { DeliveryStatus } from '../channels/channel.ts';
 import { AppError } from '../errors.ts';
 import type { RecordedReply } from './record-reply.ts';
 
