@@ -46,10 +46,12 @@ function dueVisits(clinicId: string, dueDay: string, after: number, where: strin
         and f.deleted_at is null and f.start_at > timestamptz '${tenOClock(dueDay)}'
         and f.status in ('proposed', 'pending', 'booked', 'arrived', 'checked-in')) as is_booked
     from attendances a join patients p on p.clinic_id = '${clinicId}' and p.id = a.patient_id
+    left join lateral (
+      -- The limit makes it a look into the index for each visit, and never a join with all visits.
+      select true as is_later from attendances l where l.clinic_id = '${clinicId}' and l.patient_id = a.patient_id
+        and l.anchor_at >= a.anchor_at and (l.anchor_at > a.anchor_at or l.occurrence > a.occurrence) limit 1) l on true
     where a.clinic_id = '${clinicId}' and a.anchor_at >= '${from}' and a.anchor_at < '${until}'
-      and p.is_known and p.replaced_by is null and ${where}
-      and not exists (select from attendances l where l.clinic_id = '${clinicId}' and l.patient_id = a.patient_id
-        and (l.anchor_at, l.occurrence) > (a.anchor_at, a.occurrence))`;
+      and p.is_known and p.replaced_by is null and ${where} and l.is_later is null`;
 }
 
 function dueBirthdays(clinicId: string, dueDay: string): string {

@@ -88,7 +88,9 @@ async function selectVisits(trx: Trx, question: Question): Promise<Selection | n
       and not exists (
         select from attendances l
         where l.clinic_id = ${clinicId} and l.patient_id = a.patient_id and l.anchor_at >= a.anchor_at
-          and (l.anchor_at > a.anchor_at or l.occurrence > a.occurrence) and ${isSameScope})`,
+          and (l.anchor_at > a.anchor_at or l.occurrence > a.occurrence) and ${isSameScope}
+        -- Looked up for each visit that is due; without the offset it becomes a join with the whole history.
+        offset 0)`,
     occurrence: sql`a.occurrence`,
     anchor: sql`jsonb_strip_nulls(jsonb_build_object(
       'kind', 'visit', 'source', a.source, 'id', a.external_id, 'at', a.anchor_at, 'scope', ${scope}::text,
