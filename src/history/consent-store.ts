@@ -274,7 +274,8 @@ export async function blockedByConsent(
       select a.key, a.patient_id, a.channel, a.purpose, p.address
       from asks a join patient_contact_points p on p.clinic_id = ${clinicId} and p.patient_id = a.patient_id
       where a.channel = 'call'
-    ), stopped as (
+    ), stopped as materialized (
+      -- Found once for all asks; inlined below it would be sought again for each of them.
       select a.key, o.channel, o.purpose, o.created_at
       from asks a join opt_outs o on o.clinic_id = ${clinicId} and o.patient_id = a.patient_id and o.lifted_at is null
       union all
