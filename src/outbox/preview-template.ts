@@ -66,7 +66,7 @@ export async function previewTemplate(
   const channels = await effectiveChannels(deps, trx, clinic);
   const channel = channels.get(terms.channel);
   if (!rendered.ok) return { ...nothing, warnings: [rendered.reason] };
-  const unsubscribeUrl = linkFor(deps, clinic.id, message, 'unsubscribe', now);
+  const unsubscribeUrl = linkFor(deps, clinic, message, 'unsubscribe', now);
   const prepared = channel?.adapter.prepare(
     {
       id: message.id,
