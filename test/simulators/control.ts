@@ -9,6 +9,9 @@ import { type Clock, systemClock } from '../../src/clock.ts';
 /** Shares between 0 and 1 where no unit is named; true is 1. */
 export interface Faults {
   latencyMs?: number | [number, number];
+  /** The message is taken, but so late that the caller has given up. */
+  late?: number | boolean;
+  lateMs?: number;
   /** The message is taken and the connection is cut before the answer. */
   acceptThenDropReply?: number | boolean;
   dropBeforeAccept?: number | boolean;
@@ -28,7 +31,10 @@ export interface Faults {
   times?: number;
 }
 
-type Knob = Exclude<keyof Faults, 'latencyMs' | 'callbackDelayMs' | 'retryAfterSeconds' | 'times'>;
+type Knob = Exclude<
+  keyof Faults,
+  'latencyMs' | 'lateMs' | 'callbackDelayMs' | 'retryAfterSeconds' | 'times'
+>;
 
 export interface SimulatorOptions {
   port?: number;
@@ -100,7 +106,7 @@ export function createControl(options: SimulatorOptions): Control {
     before: async (request, reply) => {
       const mine = takeFaults();
       faultsOf.set(request, mine);
-      await pause(pick(mine.latencyMs));
+      await pause(strikes('late', mine) ? (mine.lateMs ?? 0) : pick(mine.latencyMs));
       if (strikes('dropBeforeAccept', mine)) {
         cut(request, reply);
         return true;
