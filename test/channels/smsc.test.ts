@@ -165,6 +165,14 @@ t.test('a text of several lines, colons and a Russian name arrives as it was', a
   t.same(new Set(given.simulator.messages().map((it) => it.sender)), new Set(['CLINIC']));
 });
 
+t.test('a text that would change in a batch travels alone', async (t) => {
+  const given = await setup(t);
+  const [odd] = given.prepare(given.message({ content: { text: 'C:\\new' } }));
+  t.equal(odd?.batchKey, null);
+  if (odd) await given.adapter.send([odd], given.config, given.context);
+  t.equal(given.simulator.messages()[0]?.text, 'C:\\new');
+});
+
 t.test('what a message cost and its parts are booked', async (t) => {
   const given = await setup(t);
   const long = given.message({ content: { text: 'я'.repeat(100) } });

@@ -1,9 +1,10 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { type Clock, systemClock } from '../../src/clock.ts';
+import type { CallbackFaults } from './poster.ts';
 
 /**
- * What all simulators share: faults that are asked for, chance that can be repeated, a clock that can be
- * moved, and calls back to us.
+ * What all simulators share: faults that are asked for, chance that can be repeated, and a clock that can
+ * be moved.
  */
 
 /** Shares between 0 and 1 where no unit is named; true is 1. */
@@ -56,12 +57,6 @@ export interface Control {
   before(request: FastifyRequest, reply: FastifyReply): Promise<boolean>;
   /** The same after it was taken. */
   after(request: FastifyRequest, reply: FastifyReply): boolean;
-}
-
-export interface CallbackFaults {
-  delayMs: number;
-  isTwice: boolean;
-  isOutOfOrder: boolean;
 }
 
 export function createControl(options: SimulatorOptions): Control {
@@ -152,79 +147,6 @@ export function seededRandom(seed: number): () => number {
     mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
   };
-}
-
-export interface Post {
-  url: string;
-  headers: Record<string, string>;
-  body: string | Buffer;
-}
-
-export interface Poster {
-  post(post: Post, faults: CallbackFaults): void;
-  /** When every call back that was due has been answered. */
-  settled(): Promise<void>;
-  /** Calls back that were answered with something else than 2xx, last attempts only. */
-  refused(): number;
-}
-
-const postsAtOnce = 4;
-const attemptsMax = 3;
-
-/** Calls back one after the other, a few at a time; what is refused is tried again at once. */
-export function createPoster(random: () => number): Poster {
-  const queue: Post[] = [];
-  const waiting: (() => void)[] = [];
-  let running = 0;
-  let delayed = 0;
-  let refused = 0;
-
-  const isIdle = () => queue.length === 0 && running === 0 && delayed === 0;
-  const next = () => {
-    while (running < postsAtOnce) {
-      const post = queue.shift();
-      if (!post) break;
-      running += 1;
-      void deliver(post).then((isTaken) => {
-        running -= 1;
-        if (!isTaken) refused += 1;
-        next();
-      });
-    }
-    if (isIdle()) for (const resolve of waiting.splice(0)) resolve();
-  };
-  const enqueue = (post: Post, isOutOfOrder: boolean) => {
-    if (isOutOfOrder) queue.splice(Math.floor(random() * (queue.length + 1)), 0, post);
-    else queue.push(post);
-  };
-
-  return {
-    post: (post, { delayMs, isTwice, isOutOfOrder }) => {
-      delayed += 1;
-      setTimeout(() => {
-        delayed -= 1;
-        enqueue(post, isOutOfOrder);
-        if (isTwice) enqueue(post, true);
-        next();
-      }, delayMs);
-    },
-    settled: () => (isIdle() ? Promise.resolve() : new Promise((resolve) => waiting.push(resolve))),
-    refused: () => refused,
-  };
-}
-
-async function deliver({ url, headers, body }: Post): Promise<boolean> {
-  for (let attempt = 1; attempt <= attemptsMax; attempt += 1) {
-    try {
-      const content = typeof body === 'string' ? body : new Uint8Array(body);
-      const answer = await fetch(url, { method: 'POST', headers, body: content });
-      await answer.arrayBuffer();
-      if (answer.ok) return true;
-    } catch {
-      // The receiver may be restarting; the attempt is counted like a refusal.
-    }
-  }
-  return false;
 }
 
 /** The levers of a simulator over HTTP, for whoever runs it as a process. */

@@ -3,40 +3,23 @@ import Fastify, { type FastifyReply, type FastifyRequest } from 'fastify';
 import {
   addControlRoutes,
   createControl,
-  createPoster,
   type Faults,
   listen,
   type SimulatorOptions,
 } from './control.ts';
+import { createPoster } from './poster.ts';
+import { eventsOf, type SendgridMessage, type SendgridOutcome } from './sendgrid-events.ts';
+import {
+  type Fault,
+  faultsOf,
+  type Mail,
+  type Personalization,
+  substitute,
+} from './sendgrid-mail.ts';
+
+export type { SendgridMessage, SendgridOutcome } from './sendgrid-events.ts';
 
 /** SendGrid as channels.md section 2 describes it: v3 mail/send and the signed Event Webhook. */
-
-export interface SendgridMessage {
-  number: number;
-  clientRef: string;
-  /** The mail's address, as it was given. */
-  to: string;
-  from: string;
-  subject: string;
-  text: string;
-  html: string | null;
-  headers: Record<string, string>;
-  messageId: string;
-  atMs: number;
-}
-
-/** What becomes of a mail; `processed` comes before all but `dropped`. */
-export type SendgridOutcome =
-  | 'delivered'
-  | 'deferred'
-  | 'bounce'
-  | 'blocked'
-  | 'dropped'
-  | 'open'
-  | 'click'
-  | 'spamreport'
-  | 'unsubscribe'
-  | 'async-bounce';
 
 export interface SendgridOptions extends SimulatorOptions {
   apiKey?: string;
@@ -59,33 +42,7 @@ export interface SendgridSimulator {
   close(): Promise<void>;
 }
 
-interface Personalization {
-  to?: { email?: string }[];
-  subject?: string;
-  headers?: Record<string, string>;
-  custom_args?: Record<string, string>;
-  substitutions?: Record<string, string>;
-}
-
-interface Mail {
-  from?: { email?: string };
-  subject?: string;
-  personalizations?: Personalization[];
-  content?: { type: string; value: string }[];
-  headers?: Record<string, string>;
-  mail_settings?: { sandbox_mode?: { enable?: boolean } };
-}
-
-interface Fault {
-  message: string;
-  field: string | null;
-}
-
-const personalizationsMax = 1000;
-const argsBytesMax = 10_000;
-const ownHeaders =
-  /^(x-sg-id|x-sg-eid|received|dkim-signature|content-type|content-transfer-encoding|to|from|subject|reply-to|cc|bcc)$/i;
-const emailForm = /^[^\s@<>]+@[^\s@<>]+\.[^\s@<>]+$/;
+const eventsPerCall = 200;
 
 export async function startSendgridSimulator(
   options: SendgridOptions = {},
@@ -224,105 +181,4 @@ export async function startSendgridSimulator(
     clear,
     close: () => app.close(),
   };
-}
-
-const eventsPerCall = 200;
-
-function eventsOf(
-  message: SendgridMessage,
-  outcome: SendgridOutcome,
-  nextEventId: () => string,
-  timestamp: number,
-): object[] {
-  const base = () => ({
-    email: message.to,
-    timestamp,
-    'smtp-id': `<${message.messageId}@sim>`,
-    sg_event_id: nextEventId(),
-    sg_message_id: `${message.messageId}.filter0001.1.A.0`,
-    mid: message.clientRef,
-  });
-  const processed = () => ({ ...base(), event: 'processed' });
-  const delivered = () => ({ ...base(), event: 'delivered', response: '250 OK' });
-  const bounce = (type: string) => ({
-    ...base(),
-    event: 'bounce',
-    type,
-    reason: '500 unknown recipient',
-    status: '5.0.0',
-  });
-  switch (outcome) {
-    case 'delivered':
-      return [processed(), delivered()];
-    case 'deferred':
-      return [processed(), { ...base(), event: 'deferred', response: '400 later', attempt: '1' }];
-    case 'bounce':
-    case 'blocked':
-      return [processed(), bounce(outcome)];
-    case 'dropped':
-      return [{ ...base(), event: 'dropped', reason: 'Bounced Address' }];
-    case 'async-bounce': {
-      const { sg_message_id: _id, mid: _mid, ...rest } = bounce('bounce');
-      return [processed(), delivered(), rest];
-    }
-    case 'open':
-    case 'click':
-    case 'spamreport':
-    case 'unsubscribe':
-      return [processed(), delivered(), { ...base(), event: outcome }];
-  }
-}
-
-function substitute(text: string, substitutions: Record<string, string> = {}): string {
-  const tags = Object.keys(substitutions);
-  if (tags.length === 0) return text;
-  const escaped = tags.map((tag) => tag.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
-  return text.replace(new RegExp(escaped.join('|'), 'g'), (tag) => substitutions[tag] ?? '');
-}
-
-function faultsOf(mail: Mail): Fault[] {
-  const faults: Fault[] = [];
-  const list = mail.personalizations ?? [];
-  if (!mail.from?.email || !emailForm.test(mail.from.email)) {
-    faults.push({
-      message: 'The from email does not contain a valid address.',
-      field: 'from.email',
-    });
-  }
-  if (list.length === 0 || list.length > personalizationsMax) {
-    faults.push({ message: 'The personalizations field is required.', field: 'personalizations' });
-  }
-  if (!mail.content?.length || mail.content.some(({ value }) => !value)) {
-    faults.push({
-      message: 'The content value must be a string at least one character in length.',
-      field: 'content',
-    });
-  }
-  list.forEach((one, index) => {
-    faults.push(...personalizationFaults(mail, one, `personalizations.${index}`));
-  });
-  return faults;
-}
-
-function personalizationFaults(mail: Mail, one: Personalization, at: string): Fault[] {
-  const faults: Fault[] = [];
-  const addresses = (one.to ?? []).map(({ email }) => email ?? '');
-  if (addresses.length === 0 || !addresses.every((address) => emailForm.test(address))) {
-    faults.push({ message: 'Does not contain a valid address.', field: `${at}.to` });
-  }
-  if (new Set(addresses).size !== addresses.length) {
-    faults.push({ message: 'Each email address should be unique.', field: `${at}.to` });
-  }
-  if (!(one.subject ?? mail.subject)) {
-    faults.push({ message: 'The subject is required.', field: 'subject' });
-  }
-  for (const field of ['custom_args', 'substitutions'] as const) {
-    if (Buffer.byteLength(JSON.stringify(one[field] ?? {})) > argsBytesMax) {
-      faults.push({ message: 'Too large.', field: `${at}.${field}` });
-    }
-  }
-  if (Object.keys(one.headers ?? {}).some((name) => ownHeaders.test(name))) {
-    faults.push({ message: 'A reserved header.', field: `${at}.headers` });
-  }
-  return faults;
 }

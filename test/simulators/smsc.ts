@@ -1,15 +1,26 @@
 import { createHash } from 'node:crypto';
-import Fastify, { type FastifyReply, type FastifyRequest } from 'fastify';
-import { smsLength } from '../../src/channels/sms-length.ts';
-import { decodeBytes, encodeCp1251, parseForm } from '../../src/channels/smsc/cp1251.ts';
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { type Charset, encodeCp1251 } from '../../src/channels/smsc/cp1251.ts';
 import {
   addControlRoutes,
+  type Control,
   createControl,
-  createPoster,
   type Faults,
   listen,
   type SimulatorOptions,
 } from './control.ts';
+import { createPoster, type Poster } from './poster.ts';
+import {
+  type AccountOptions,
+  createSmscAccount,
+  decimal,
+  error,
+  type SmscAccount,
+  type SmscMessage,
+} from './smsc-account.ts';
+import { digits, paramsOf } from './smsc-params.ts';
+
+export type { SmscMessage } from './smsc-account.ts';
 
 /** SMSC.ru as channels.md section 1 describes it: what it takes, refuses, answers and calls back. */
 
@@ -21,29 +32,7 @@ export interface SmscCallback {
   fmt?: 'form' | 'json';
 }
 
-export interface SmscMessage {
-  /** Counts up; the order in which messages were taken. */
-  number: number;
-  clientRef: string;
-  /** Digits without the plus, as SMSC.ru keeps it. */
-  phone: string;
-  text: string;
-  sender: string;
-  parts: number;
-  costMicros: number;
-  atMs: number;
-  valid: string;
-  status: number;
-  err: number;
-}
-
-export interface SmscOptions extends SimulatorOptions {
-  /** Any is taken unless one is named. */
-  apiKey?: string;
-  login?: string;
-  password?: string;
-  balance?: number;
-  pricePerPart?: number;
+export interface SmscOptions extends SimulatorOptions, AccountOptions {
   callback?: SmscCallback;
 }
 
@@ -63,355 +52,158 @@ export interface SmscSimulator {
   close(): Promise<void>;
 }
 
-type Params = Record<string, string>;
-
-const duplicateWindowMs = 60_000;
 const parallelMax = 15;
-const charactersMax = 1000;
-const micros = 1_000_000;
 
 export async function startSmscSimulator(options: SmscOptions = {}): Promise<SmscSimulator> {
   const control = createControl(options);
+  const account = createSmscAccount(options, control);
   const poster = createPoster(control.random);
-  const isLimited = options.limits !== false;
-  const outcomes = new Map<string, { status: number; err: number }>();
-  const recent = new Map<string, number>();
-  const asked = new Map<string, number[]>();
-  let callback = options.callback ?? null;
-  let messages: SmscMessage[] = [];
-  let latest = new Map<string, SmscMessage>();
-  let balance = (options.balance ?? 1_000_000) * micros;
-  let parallel = 0;
-  const price = Math.round((options.pricePerPart ?? 1.44) * micros);
-
+  const caller = createCaller(control, poster, options.callback ?? null);
   const app = Fastify({ bodyLimit: 16_777_216, forceCloseConnections: true });
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
-
-  /** More than `max` within a minute under that key. */
-  const isTooOften = (key: string, max: number): boolean => {
-    if (!isLimited) return false;
-    const since = control.nowMs() - duplicateWindowMs;
-    const times = (asked.get(key) ?? []).filter((time) => time > since);
-    times.push(control.nowMs());
-    asked.set(key, times);
-    return times.length > max;
+  addProviderRoutes(app, { control, account, caller, isLimited: options.limits !== false });
+  await app.register(async (levers) => addLevers(levers, control, account, caller));
+  const url = await listen(app, options.port);
+  return {
+    url,
+    messages: account.messages,
+    faults: control.set,
+    outcome: account.outcome,
+    callbackTo: caller.callTo,
+    reply: caller.tellReply,
+    advance: control.advance,
+    balanceMicros: account.balanceMicros,
+    settled: poster.settled,
+    clear: account.clear,
+    close: () => app.close(),
   };
+}
 
-  const isTwin = (params: Params): boolean => {
-    if (!isLimited) return false;
-    const { phones = '', mes = '', list = '', sender = '' } = params;
-    const key = createHash('sha1')
-      .update(JSON.stringify([phones, mes, list, sender]))
-      .digest('base64');
-    const now = control.nowMs();
-    const before = recent.get(key);
-    recent.delete(key);
-    recent.set(key, now);
-    for (const [old, time] of recent) {
-      if (time > now - duplicateWindowMs) break;
-      recent.delete(old);
-    }
-    return before !== undefined && before > now - duplicateWindowMs;
-  };
+interface Parts {
+  control: Control;
+  account: SmscAccount;
+  caller: Caller;
+  isLimited: boolean;
+}
 
-  const tell = (message: SmscMessage) => {
-    if (!callback) return;
-    const { clientRef: id, phone, status, err } = message;
-    const isOld = control.strikes('callbackOldTimestamp');
-    const ts = Math.floor(control.nowMs() / 1000) - (isOld ? 86_400 : 0);
-    const cost = decimal(message.costMicros);
-    const fields = { id, phone, status, err, ts, cnt: message.parts, cost, type: '0' };
-    call(fields, `${id}:${phone}:${status}`);
-  };
-
-  const call = (fields: Record<string, string | number>, signed: string) => {
-    if (!callback) return;
-    const { url, secret, signature = 'md5', charset = 'utf-8', fmt = 'form' } = callback;
-    const text = `${signed}:${control.strikes('callbackBadSignature') ? 'forged' : secret}`;
-    const bytes = charset === 'utf-8' ? Buffer.from(text) : encodeCp1251(text);
-    const all = { ...fields, [signature]: createHash(signature).update(bytes).digest('hex') };
-    const target = new URL(url);
-    if (charset === 'utf-8') target.searchParams.set('charset', 'utf-8');
-    const isJson = fmt === 'json';
-    poster.post(
-      {
-        url: target.href,
-        headers: {
-          'content-type': isJson ? 'application/json' : 'application/x-www-form-urlencoded',
-        },
-        body: isJson ? JSON.stringify(all) : formOf(all, charset),
-      },
-      control.callbackFaults(),
-    );
-  };
-
-  const take = (params: Params, phone: string, text: string): SmscMessage => {
-    const parts = smsLength(text).segments;
-    const { status, err } = outcomes.get(phone) ?? { status: 1, err: 0 };
-    const message: SmscMessage = {
-      number: messages.length + 1,
-      clientRef: params.id ?? String(messages.length + 1),
-      phone,
-      text,
-      sender: params.sender ?? '',
-      parts,
-      costMicros: parts * price,
-      atMs: control.nowMs(),
-      valid: params.valid ?? '24:00',
-      status,
-      err,
-    };
-    messages.push(message);
-    latest.set(`${message.clientRef}/${phone}`, message);
-    balance -= message.costMicros;
-    return message;
-  };
-
-  const authError = ({ apikey, login, psw }: Params): object | null => {
-    const isNamed = options.apiKey !== undefined || options.login !== undefined;
-    const md5 = createHash('md5')
-      .update(options.password ?? '')
-      .digest('hex');
-    const isRight = isNamed
-      ? (options.apiKey !== undefined && apikey === options.apiKey) ||
-        (options.login !== undefined &&
-          login === options.login &&
-          (psw === options.password || psw === md5))
-      : Boolean(apikey || (login && psw));
-    return isRight ? null : error(2, 'authorise error');
-  };
+function addProviderRoutes(app: FastifyInstance, parts: Parts): void {
+  const { control, account, caller, isLimited } = parts;
+  let parallel = 0;
 
   const onSend = async (request: FastifyRequest, reply: FastifyReply) => {
     parallel += 1;
     try {
       if (await control.before(request, reply)) return reply;
       const params = paramsOf(request);
-      const wrong = authError(params);
+      const wrong = account.authError(params);
       if (wrong) return wrong;
       if (isLimited && parallel > parallelMax) return error(9, 'too many concurrent requests');
-      return send(params, request, reply);
+      const { answer, taken } = account.send(params);
+      const isAnswered = taken.length > 0 && control.after(request, reply);
+      for (const message of taken) caller.tellStatus(message);
+      return isAnswered ? reply : answer;
     } finally {
       parallel -= 1;
     }
   };
-
-  const send = (params: Params, request: FastifyRequest, reply: FastifyReply) => {
-    const pairs = pairsOf(params);
-    const id = params.id;
-    if (!pairs || (id !== undefined && !isClientId(id))) return error(1, 'parameters error');
-    const good = pairs.filter(({ phone }) => isPhone(phone));
-    const cost = good.reduce((sum, { text }) => sum + smsLength(text).segments * price, 0);
-    const parts = good.reduce((sum, { text }) => sum + smsLength(text).segments, 0);
-    if (params.cost === '1') {
-      if (isTooOften(`cost:${JSON.stringify(pairs)}`, 5)) return error(9, 'duplicate request');
-      return { cost: decimal(cost), cnt: parts };
-    }
-    const known = id === undefined ? {} : { id };
-    if (good.length === 0) return { ...error(7, 'invalid number'), ...known };
-    if (cost > balance) return { ...error(3, 'not enough money'), ...known };
-    if (isTwin(params)) return error(9, 'duplicate request');
-    const taken = good.map(({ phone, text }) => take(params, phone, text));
-    const isAnswered = control.after(request, reply);
-    for (const message of taken) tell(message);
-    return isAnswered ? reply : sendAnswer(params, pairs, parts, cost);
-  };
-
-  const sendAnswer = (params: Params, pairs: Pair[], cnt: number, cost: number) => ({
-    id: params.id ?? messages.length,
-    cnt,
-    ...(Number(params.cost ?? 0) >= 2 ? { cost: decimal(cost) } : {}),
-    ...(params.cost === '3' ? { balance: decimal(balance) } : {}),
-    ...(params.op === '1'
-      ? {
-          phones: pairs.map(({ phone, text }) => ({
-            phone,
-            mccmnc: '25001',
-            cost: isPhone(phone) ? decimal(smsLength(text).segments * price) : '0',
-            status: '',
-            error: isPhone(phone) ? '' : '7',
-          })),
-        }
-      : {}),
-  });
-
-  const onStatus = async (request: FastifyRequest) => {
+  const onQuery = (page: 'status' | 'balance') => async (request: FastifyRequest) => {
     const params = paramsOf(request);
-    const wrong = authError(params);
-    if (wrong) return wrong;
-    const phones = listOf(params.phone ?? '');
-    const ids = listOf(params.id ?? '');
-    if (phones.length === 0 || phones.length !== ids.length) return error(1, 'parameters error');
-    const isMass = (params.id ?? '').includes(',');
-    const key = phones.length > 1 ? 'mass' : `status:${ids[0]}/${phones[0]}`;
-    if (isTooOften(key, phones.length > 1 ? 1 : 5)) return error(9, 'too frequent');
-    const answers = phones.map((phone, index) => statusOf(ids[index] ?? '', digits(phone), isMass));
-    return isMass ? answers : answers[0];
+    return account.authError(params) ?? account[page](params);
   };
 
-  const statusOf = (id: string, phone: string, isMass: boolean) => {
-    const message = latest.get(`${id}/${phone}`);
-    const name = isMass ? { id, phone } : {};
-    if (!message) return { status: -3, last_date: '', last_timestamp: 0, err: 0, ...name };
-    const last = Math.floor(message.atMs / 1000);
-    const { status, err } = message;
-    return { status, last_date: moscowTime(message.atMs), last_timestamp: last, err, ...name };
-  };
-
-  const onBalance = async (request: FastifyRequest) => {
-    const params = paramsOf(request);
-    const wrong = authError(params);
-    if (wrong) return wrong;
-    if (isTooOften('balance', 10)) return error(9, 'too frequent');
-    const currency = params.cur === '1' ? { currency: 'RUB' } : {};
-    return { balance: decimal(balance), ...currency };
-  };
-
-  const clear = () => {
-    messages = [];
-    latest = new Map();
-    recent.clear();
-    asked.clear();
-  };
-  const setOutcome = (phone: string, status: number, err = 0) => {
-    outcomes.set(digits(phone), { status, err });
-  };
-  const answerBack = (phone: string, text: string, to = '79037676757') => {
-    const sender = digits(phone);
-    call(
-      { phone: sender, mes: text, to, ts: Math.floor(control.nowMs() / 1000) },
-      `${sender}:${text}:${to}`,
-    );
-  };
-
-  app.route({ method: ['GET', 'POST'], url: '/sys/send.php', handler: onSend });
-  app.route({ method: ['GET', 'POST'], url: '/sys/status.php', handler: onStatus });
-  app.route({ method: ['GET', 'POST'], url: '/sys/balance.php', handler: onBalance });
+  const method = ['GET', 'POST'];
+  app.route({ method, url: '/sys/send.php', handler: onSend });
+  app.route({ method, url: '/sys/status.php', handler: onQuery('status') });
+  app.route({ method, url: '/sys/balance.php', handler: onQuery('balance') });
   app.post('/rest/send/', onSend);
-  await app.register(async (levers) => {
-    levers.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) =>
-      done(null, JSON.parse(String(body))),
-    );
-    addControlRoutes(levers, 'smsc', { control, messages: () => messages, clear });
-    levers.post<{ Body: { phone: string; status: number; err?: number } }>(
-      '/__sim/smsc/outcomes',
-      async ({ body }, reply) => {
-        setOutcome(body.phone, body.status, body.err);
-        return reply.code(204).send();
-      },
-    );
-    levers.post<{ Body: SmscCallback }>('/__sim/smsc/callback', async ({ body }, reply) => {
-      callback = body;
-      return reply.code(204).send();
-    });
-    levers.post<{ Body: { phone: string; text: string; to?: string } }>(
-      '/__sim/smsc/replies',
-      async ({ body }, reply) => {
-        answerBack(body.phone, body.text, body.to);
-        return reply.code(204).send();
-      },
-    );
-  });
+}
 
-  const url = await listen(app, options.port);
+function addLevers(
+  app: FastifyInstance,
+  control: Control,
+  account: SmscAccount,
+  caller: Caller,
+): void {
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) =>
+    done(null, JSON.parse(String(body))),
+  );
+  addControlRoutes(app, 'smsc', { control, messages: account.messages, clear: account.clear });
+  app.post<{ Body: { phone: string; status: number; err?: number } }>(
+    '/__sim/smsc/outcomes',
+    async ({ body }, reply) => {
+      account.outcome(body.phone, body.status, body.err);
+      return reply.code(204).send();
+    },
+  );
+  app.post<{ Body: SmscCallback }>('/__sim/smsc/callback', async ({ body }, reply) => {
+    caller.callTo(body);
+    return reply.code(204).send();
+  });
+  app.post<{ Body: { phone: string; text: string; to?: string } }>(
+    '/__sim/smsc/replies',
+    async ({ body }, reply) => {
+      caller.tellReply(body.phone, body.text, body.to);
+      return reply.code(204).send();
+    },
+  );
+}
+
+interface Caller {
+  callTo(callback: SmscCallback | null): void;
+  tellStatus(message: SmscMessage): void;
+  tellReply(phone: string, text: string, to?: string): void;
+}
+
+/** Calls the account's handler address, signed. */
+function createCaller(control: Control, poster: Poster, first: SmscCallback | null): Caller {
+  let callback = first;
+
+  const call = (fields: Record<string, string | number>, signed: string) => {
+    if (!callback) return;
+    const { url, secret, signature = 'md5', charset = 'utf-8', fmt = 'form' } = callback;
+    const text = `${signed}:${control.strikes('callbackBadSignature') ? 'forged' : secret}`;
+    const digest = createHash(signature).update(bytesOf(text, charset)).digest('hex');
+    const all = { ...fields, [signature]: digest };
+    const target = new URL(url);
+    if (charset === 'utf-8') target.searchParams.set('charset', 'utf-8');
+    const isJson = fmt === 'json';
+    const type = isJson ? 'application/json' : 'application/x-www-form-urlencoded';
+    const body = isJson ? JSON.stringify(all) : formOf(all, charset);
+    poster.post(
+      { url: target.href, headers: { 'content-type': type }, body },
+      control.callbackFaults(),
+    );
+  };
+
   return {
-    url,
-    messages: () => messages,
-    faults: control.set,
-    outcome: setOutcome,
-    callbackTo: (target) => {
+    callTo: (target) => {
       callback = target;
     },
-    reply: answerBack,
-    advance: control.advance,
-    balanceMicros: () => balance,
-    settled: poster.settled,
-    clear,
-    close: () => app.close(),
+    tellStatus: ({ clientRef: id, phone, status, err, parts, costMicros }) => {
+      const ageSeconds = control.strikes('callbackOldTimestamp') ? 86_400 : 0;
+      const ts = Math.floor(control.nowMs() / 1000) - ageSeconds;
+      const cost = decimal(costMicros);
+      call({ id, phone, status, err, ts, cnt: parts, cost, type: 0 }, `${id}:${phone}:${status}`);
+    },
+    tellReply: (phone, mes, to = '79037676757') => {
+      const from = digits(phone);
+      const ts = Math.floor(control.nowMs() / 1000);
+      call({ phone: from, mes, to, ts }, `${from}:${mes}:${to}`);
+    },
   };
 }
 
-interface Pair {
-  phone: string;
-  text: string;
+function bytesOf(text: string, charset: Charset): Buffer {
+  return charset === 'utf-8' ? Buffer.from(text) : encodeCp1251(text);
 }
 
-/** One message for each number; null: nothing that could be sent. */
-function pairsOf({ phones, mes, list }: Params): Pair[] | null {
-  const pairs =
-    list === undefined
-      ? listOf(phones ?? '').map((phone) => ({ phone: digits(phone), text: mes ?? '' }))
-      : list.split('\n').filter(Boolean).map(pairOfLine);
-  const isFit = pairs.every(({ text }) => text !== '' && text.length <= charactersMax);
-  return pairs.length > 0 && isFit ? pairs : null;
-}
-
-function pairOfLine(line: string): Pair {
-  const colon = line.indexOf(':');
-  const text = line.slice(colon + 1).replaceAll('\\n', '\n');
-  return colon === -1 ? { phone: '', text } : { phone: digits(line.slice(0, colon)), text };
-}
-
-function listOf(text: string): string[] {
-  return text
-    .split(/[,;]/)
-    .map((item) => item.trim())
-    .filter(Boolean);
-}
-
-function digits(phone: string): string {
-  return phone.replace(/\D/g, '');
-}
-
-function isPhone(phone: string): boolean {
-  return /^[1-9]\d{9,14}$/.test(phone);
-}
-
-function isClientId(id: string): boolean {
-  return /^[A-Za-z0-9._-]{1,40}$/.test(id);
-}
-
-function error(code: number, text: string): { error: string; error_code: number } {
-  return { error: text, error_code: code };
-}
-
-/** Query and body together, both in the charset that they name, Windows-1251 if they name none. */
-function paramsOf(request: FastifyRequest): Params {
-  const query = request.raw.url?.split('?')[1] ?? '';
-  const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
-  const isJson = request.headers['content-type']?.includes('json') === true;
-  if (isJson) {
-    const fields = JSON.parse(body.toString('utf8')) as Record<string, unknown>;
-    return Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, String(value)]));
-  }
-  const form = [query, body.toString('latin1')].filter(Boolean).join('&');
-  const charset = /(?:^|&)charset=utf-?8(?:&|$)/i.test(form) ? 'utf-8' : 'windows-1251';
-  return parseForm(form, charset);
-}
-
-function formOf(
-  fields: Record<string, string | number>,
-  charset: 'utf-8' | 'windows-1251',
-): string {
+function formOf(fields: Record<string, string | number>, charset: Charset): string {
   return Object.entries(fields)
-    .map(([name, value]) => {
-      const text = String(value);
-      const bytes = charset === 'utf-8' ? Buffer.from(text) : encodeCp1251(text);
-      const hex = Array.from(bytes, (byte) => `%${byte.toString(16).padStart(2, '0')}`).join('');
-      return `${name}=${/^[\w.-]*$/.test(decodeBytes(bytes, charset)) ? text : hex}`;
-    })
+    .map(([name, value]) => `${name}=${percentEncoded(bytesOf(String(value), charset))}`)
     .join('&');
 }
 
-function decimal(amountMicros: number): string {
-  return (amountMicros / micros).toFixed(2);
-}
-
-function moscowTime(atMs: number): string {
-  const time = Temporal.Instant.fromEpochMilliseconds(Math.floor(atMs)).toZonedDateTimeISO(
-    'Europe/Moscow',
-  );
-  const two = (value: number) => String(value).padStart(2, '0');
-  const day = `${two(time.day)}.${two(time.month)}.${time.year}`;
-  return `${day} ${two(time.hour)}:${two(time.minute)}:${two(time.second)}`;
+function percentEncoded(bytes: Buffer): string {
+  return Array.from(bytes, (byte) => `%${byte.toString(16).padStart(2, '0')}`).join('');
 }

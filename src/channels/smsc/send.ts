@@ -31,10 +31,16 @@ export function prepare(message: OutboundMessage): PreparedMessage {
     encoding,
     segments,
     warnings: text.length > charactersMax ? ['too-long'] : [],
-    // One call has one life for all its messages, so only those that end about together share it.
-    batchKey: String(Math.floor(message.expiresAt.epochMilliseconds / 3_600_000)),
+    batchKey: batchKeyOf(text, message.expiresAt),
     wire,
   };
+}
+
+/** One call has one life for all its messages, so only those that end about together share it. */
+function batchKeyOf(text: string, expiresAt: Temporal.Instant): string | null {
+  // In a batch a backslash and n are a line break, and nothing escapes them.
+  if (text.includes('\\n')) return null;
+  return String(Math.floor(expiresAt.epochMilliseconds / 3_600_000));
 }
 
 export async function quote(

@@ -1,0 +1,80 @@
+/** How a simulator calls us back. */
+
+export interface CallbackFaults {
+  delayMs: number;
+  isTwice: boolean;
+  isOutOfOrder: boolean;
+}
+
+export interface Post {
+  url: string;
+  headers: Record<string, string>;
+  body: string | Buffer;
+}
+
+export interface Poster {
+  post(post: Post, faults: CallbackFaults): void;
+  /** When every call back that was due has been answered. */
+  settled(): Promise<void>;
+  /** Calls back that were answered with something else than 2xx, last attempts only. */
+  refused(): number;
+}
+
+const postsAtOnce = 4;
+const attemptsMax = 3;
+
+/** Calls back one after the other, a few at a time; what is refused is tried again at once. */
+export function createPoster(random: () => number): Poster {
+  const queue: Post[] = [];
+  const waiting: (() => void)[] = [];
+  let running = 0;
+  let delayed = 0;
+  let refused = 0;
+
+  const isIdle = () => queue.length === 0 && running === 0 && delayed === 0;
+  const next = () => {
+    while (running < postsAtOnce) {
+      const post = queue.shift();
+      if (!post) break;
+      running += 1;
+      void deliver(post).then((isTaken) => {
+        running -= 1;
+        if (!isTaken) refused += 1;
+        next();
+      });
+    }
+    if (isIdle()) for (const resolve of waiting.splice(0)) resolve();
+  };
+  const enqueue = (post: Post, isOutOfOrder: boolean) => {
+    if (isOutOfOrder) queue.splice(Math.floor(random() * (queue.length + 1)), 0, post);
+    else queue.push(post);
+  };
+
+  return {
+    post: (post, { delayMs, isTwice, isOutOfOrder }) => {
+      delayed += 1;
+      setTimeout(() => {
+        delayed -= 1;
+        enqueue(post, isOutOfOrder);
+        if (isTwice) enqueue(post, true);
+        next();
+      }, delayMs);
+    },
+    settled: () => (isIdle() ? Promise.resolve() : new Promise((resolve) => waiting.push(resolve))),
+    refused: () => refused,
+  };
+}
+
+async function deliver({ url, headers, body }: Post): Promise<boolean> {
+  for (let attempt = 1; attempt <= attemptsMax; attempt += 1) {
+    try {
+      const content = typeof body === 'string' ? body : new Uint8Array(body);
+      const answer = await fetch(url, { method: 'POST', headers, body: content });
+      await answer.arrayBuffer();
+      if (answer.ok) return true;
+    } catch {
+      // The receiver may be restarting; the attempt is counted like a refusal.
+    }
+  }
+  return false;
+}
