@@ -207,6 +207,7 @@ const smsChannel = {
 const emailChannel = {
   provider: 'sendgrid',
   credentials: { apiKey: 'demo' },
+  options: { sender: 'clinic@example.org' },
   tariff: { default: '0.04' },
 };
 
