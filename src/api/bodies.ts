@@ -17,18 +17,15 @@ export const batchBytesMax = 4 * 1024 * 1024;
 export const batchItemsMax = 1_000;
 const bodyTimeoutMs = 15_000;
 
-export const jsonTypes = [
-  'application/json',
-  'application/fhir+json',
-  'application/cloudevents+json',
-];
-export const jsonBatchTypes = ['application/cloudevents-batch+json'];
+export const jsonType = 'application/json';
+export const fhirType = 'application/fhir+json';
+export const cloudEventType = 'application/cloudevents+json';
 export const ndjsonType = 'application/x-ndjson';
 
 export function addBodies(app: App): void {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser(
-    [...jsonTypes, ...jsonBatchTypes],
+    [jsonType, fhirType, cloudEventType],
     { parseAs: 'string' },
     async (request: FastifyRequest, body: string | Buffer) => readJson(request, String(body)),
   );

@@ -1,15 +1,33 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { type HttpClient, httpClient } from '../channels/http.ts';
+import { findAdapter } from '../channels/registry.ts';
 import type { Clock } from '../clock.ts';
-import type { Database, Db } from '../database/connect.ts';
+import type { Database } from '../database/connect.ts';
+import type { IntakeDeps } from '../intake/record-events.ts';
 import type { Log } from '../log.ts';
+import type { DispatchDeps } from '../outbox/dispatch.ts';
+import { createFaults } from '../outbox/fault.ts';
+import type { PlanDeps } from '../rules/plan.ts';
 import type { Secrets } from '../secrets.ts';
-import type { Callers } from './callers.ts';
-import type { Health } from './health.ts';
-import type { Metrics } from './metrics.ts';
+import { type Callers, createCallers } from './callers.ts';
+import { createHealth, type Health } from './health.ts';
+import { createMetrics, type Metrics } from './metrics.ts';
 
-/** All that routes reach the world by. */
-export interface AppDeps {
-  db: Db;
+/** All that routes and background roles reach the world by; made in one place, passed by argument. */
+export interface AppDeps extends DispatchDeps, PlanDeps, IntakeDeps {
   engine: Database['engine'];
+  log: Log;
+  http: HttpClient;
+  operatorKey: string;
+  requestsPerSecond: number;
+  trustProxy: readonly string[];
+  callers: Callers;
+  health: Health;
+  metrics: Metrics;
+}
+
+export interface DepsTerms {
+  database: Pick<Database, 'db' | 'engine'>;
   clock: Clock;
   secrets: Secrets;
   log: Log;
@@ -19,9 +37,26 @@ export interface AppDeps {
   privateUrls: 'allow' | 'deny';
   requestsPerSecond: number;
   trustProxy: readonly string[];
-  callers: Callers;
-  /** Lets a test clinic do what is due at its present instant. */
-  tickTestClinic(clinicId: string): Promise<void>;
-  health: Health;
-  metrics: Metrics;
+  fault: { name: string; hit: number } | null;
+  /** Whether this process runs a scheduler. */
+  ticks: boolean;
+}
+
+export function createDeps({ database, privateUrls, fault, ticks, ...terms }: DepsTerms): AppDeps {
+  const health = createHealth({ ticks });
+  const deps = {
+    ...terms,
+    ...database,
+    http: httpClient({ allowPrivate: privateUrls === 'allow' }),
+    findAdapter,
+    faults: createFaults(fault),
+    random: Math.random,
+    monotonicMs: () => performance.now(),
+    pause: (ms: number) => pause(ms),
+    callers: createCallers(database.db),
+    health,
+    metrics: createMetrics(health),
+  };
+  // Rules speak to the channels by the same means, and see the public URL once it is known.
+  return Object.assign(deps, { channels: deps });
 }

@@ -11,17 +11,12 @@ import type { Tables } from '../database/tables.ts';
 import { createLog } from '../log.ts';
 import { createSecrets } from '../secrets.ts';
 import { buildApp } from './app.ts';
-import { createCallers } from './callers.ts';
-import { createHealth } from './health.ts';
-import { createMetrics } from './metrics.ts';
+import { createDeps } from './deps.ts';
 
 /** The OpenAPI document of this code, for which nothing has to run. */
 export async function openApiDocument(): Promise<object> {
-  const db = databaseWithoutServer();
-  const health = createHealth({ ticks: false });
-  const app = await buildApp({
-    db,
-    engine: 'postgres',
+  const deps = createDeps({
+    database: { db: databaseWithoutServer(), engine: 'postgres' },
     clock: systemClock,
     secrets: createSecrets(new Uint8Array(32)),
     log: createLog('silent'),
@@ -30,14 +25,14 @@ export async function openApiDocument(): Promise<object> {
     privateUrls: 'deny',
     requestsPerSecond: 1,
     trustProxy: [],
-    callers: createCallers(db),
-    tickTestClinic: async () => {},
-    health,
-    metrics: createMetrics(health),
+    fault: null,
+    ticks: false,
   });
+  const app = await buildApp(deps);
   await app.ready();
   const document = app.swagger();
   await app.close();
+  await deps.http.close();
   return document;
 }
 

@@ -1,17 +1,17 @@
-import { databaseClock } from '../clock.ts';
+import { type DatabaseClock, databaseClock } from '../clock.ts';
 import { type Config, ConfigError, requireKeys } from '../config.ts';
 import { type DataDir, openDataDir } from '../data-dir.ts';
 import { connect, type Database, readDatabaseClock } from '../database/connect.ts';
 import { assertMigrated, migrateToLatest } from '../database/migrate.ts';
 import { assertWalled } from '../database/with-clinic.ts';
 import type { Log } from '../log.ts';
+import { createDispatcher } from '../outbox/dispatch.ts';
+import { createReconciler } from '../outbox/reconcile.ts';
+import { createScheduler } from '../rules/scheduler.ts';
 import { createSecrets } from '../secrets.ts';
 import { loop, type Service } from '../service.ts';
 import { buildApp } from './app.ts';
-import { createCallers } from './callers.ts';
-import type { AppDeps } from './deps.ts';
-import { createHealth } from './health.ts';
-import { createMetrics } from './metrics.ts';
+import { type AppDeps, createDeps } from './deps.ts';
 
 /** Puts one process together from its roles, and takes it apart again. */
 
@@ -93,32 +93,22 @@ async function start(
 ): Promise<RunningService> {
   const clock = databaseClock(() => readDatabaseClock(db));
   await clock.sync();
-  const health = createHealth({ ticks: options.roles.includes('scheduler') });
-  const metrics = createMetrics(health);
   const operatorKey = dataDir?.operatorKey ?? config.operatorKey ?? '';
-  const secrets = createSecrets(dataDir?.secretKey ?? config.secretKey ?? new Uint8Array());
-  const callers = createCallers(db);
-  const deps: AppDeps = {
-    db,
-    engine,
+  const deps = createDeps({
+    ...config,
+    database: { db, engine },
     clock,
-    secrets,
+    secrets: createSecrets(dataDir?.secretKey ?? config.secretKey ?? new Uint8Array()),
     log,
     operatorKey,
     publicUrl: config.publicUrl ?? `http://${config.host}:${config.port}`,
-    privateUrls: config.privateUrls,
-    requestsPerSecond: config.requestsPerSecond,
-    trustProxy: config.trustProxy,
-    callers,
-    tickTestClinic: async () => {},
-    health,
-    metrics,
-  };
+    ticks: options.roles.includes('scheduler'),
+  });
   const app = options.roles.includes('api') ? await buildApp(deps) : null;
-  const services: Service[] = [followClock(clock, log)];
   const url = app ? await app.listen({ host: config.host, port: config.port }) : null;
   // Port 0 becomes a number only now.
   if (url && config.publicUrl === null) deps.publicUrl = url;
+  const services = servicesOf(options.roles, deps, clock);
   for (const service of services) service.start();
   tellStart(config, options, engine, url, log);
   return {
@@ -126,25 +116,46 @@ async function start(
     operatorKey,
     madeKeys: dataDir?.made ?? {},
     stop: async () => {
-      health.isStopping = true;
+      deps.health.isStopping = true;
       await Promise.all([app?.close(), ...services.map((service) => service.stop())]);
+      await deps.http.close();
       await undoAll();
     },
   };
 }
 
+function servicesOf(wanted: readonly Role[], deps: AppDeps, clock: DatabaseClock): Service[] {
+  const { log, health } = deps;
+  const scheduler = () =>
+    createScheduler({
+      ...deps,
+      clock,
+      onError: (err, clinicId) =>
+        log.error({ err, clinicId }, 'Planning failed; it is tried again.'),
+      onSkew: (skewMs) => tellSkew(log, skewMs),
+      onTick: () => health.ticked(),
+    });
+  return [
+    // A scheduler reads the clock at each tick.
+    wanted.includes('scheduler') ? scheduler() : followClock(clock, log),
+    ...(wanted.includes('dispatcher') ? [createDispatcher(deps), createReconciler(deps)] : []),
+  ];
+}
+
+function tellSkew(log: Log, skewMs: number): void {
+  if (Math.abs(skewMs) <= skewWarningMs) return;
+  log.warn(
+    { skewMs: Math.round(skewMs) },
+    "This machine's clock differs from the database's, which is followed.",
+  );
+}
+
 /** Replicas follow the database's clock, so that they agree about what is due. */
-function followClock(clock: ReturnType<typeof databaseClock>, log: Log): Service {
+function followClock(clock: DatabaseClock, log: Log): Service {
   return loop({
     idleMs: clockSyncMs,
     round: async () => {
-      const skewMs = Math.round(await clock.sync());
-      if (Math.abs(skewMs) > skewWarningMs) {
-        log.warn(
-          { skewMs },
-          "This machine's clock differs from the database's, which is followed.",
-        );
-      }
+      tellSkew(log, await clock.sync());
       return 'idle';
     },
     onError: (err) => log.warn({ err }, "The database's clock could not be read."),

@@ -1,3 +1,4 @@
+import { tickTestClinic } from '../rules/advance-test-clock.ts';
 import type { App } from './app-types.ts';
 import type { AppDeps } from './deps.ts';
 
@@ -22,7 +23,7 @@ export function addTestTicks(app: App, deps: AppDeps): void {
       return payload;
     }
     if (reply.statusCode < 300 && request.routeOptions.config.ticks !== false) {
-      await deps.tickTestClinic(caller.clinicId);
+      await tickTestClinic(deps, caller.clinicId);
     }
     return payload;
   });

@@ -3,10 +3,7 @@ import type { InjectOptions } from 'fastify';
 import type { Test } from 'tap';
 import { buildApp } from '../../src/api/app.ts';
 import type { App } from '../../src/api/app-types.ts';
-import { createCallers } from '../../src/api/callers.ts';
-import type { AppDeps } from '../../src/api/deps.ts';
-import { createHealth } from '../../src/api/health.ts';
-import { createMetrics } from '../../src/api/metrics.ts';
+import { type AppDeps, createDeps } from '../../src/api/deps.ts';
 import { type FixedClock, fixedClock } from '../../src/clock.ts';
 import { createLog } from '../../src/log.ts';
 import { createSecrets } from '../../src/secrets.ts';
@@ -50,6 +47,7 @@ export async function testApi(
   options: {
     engine?: 'postgres' | 'pglite';
     now?: string;
+    requestsPerSecond?: number;
     deps?: (deps: AppDeps) => AppDeps;
   } = {},
 ): Promise<TestApi> {
@@ -57,27 +55,26 @@ export async function testApi(
   const clock = fixedClock(options.now ?? '2026-03-02T15:00:00Z');
   const logLines: string[] = [];
   const log = createLog('trace', { write: (line) => void logLines.push(line) });
-  const health = createHealth({ ticks: true });
-  const base: AppDeps = {
-    db: database.db,
-    engine: database.engine,
+  const base = createDeps({
+    database,
     clock,
     secrets: createSecrets(Buffer.alloc(32, 7)),
     log,
     operatorKey,
     publicUrl: 'http://localhost:8080',
     privateUrls: 'allow',
-    requestsPerSecond: 100_000,
+    requestsPerSecond: options.requestsPerSecond ?? 100_000,
     trustProxy: [],
-    callers: createCallers(database.db),
-    tickTestClinic: async () => {},
-    health,
-    metrics: createMetrics(health),
-  };
+    fault: null,
+    ticks: true,
+  });
   const deps = options.deps?.(base) ?? base;
   const app = await buildApp(deps);
   await app.ready();
-  t.teardown(() => app.close());
+  t.teardown(async () => {
+    await app.close();
+    await deps.http.close();
+  });
   const as = (key: string) => client(app, key);
   const operator = as(operatorKey);
   return {

@@ -7,12 +7,11 @@ import { type Clinic, clinicNow } from '../../history/clinic.ts';
 import { createClinic, deleteClinic, findClinic, listClinics } from '../../history/clinic-store.ts';
 import { defaultSource, scopes } from '../../history/key.ts';
 import { createKey } from '../../history/key-store.ts';
-import { parseInstant } from '../../local-time.ts';
 import { seedTemplates } from '../../outbox/template-store.ts';
 import { isUuid, uuidv7 } from '../../uuid.ts';
 import type { App } from '../app-types.ts';
 import type { AppDeps } from '../deps.ts';
-import { limitOf, pageOf, pageQuery, readCursor, toPage } from '../page.ts';
+import { pageOf, pageQuery, pager, readInstant } from '../page.ts';
 import { issueKey, KeyIn, NewKeyOut, withdrawKey } from './keys.ts';
 import { ClinicOut, ClinicPatch, clinicFields, toClinicOut } from './own-clinic.ts';
 
@@ -91,10 +90,9 @@ export const clinicRoutes = (deps: AppDeps) => async (app: App) => {
       },
     },
     async (request) => {
-      const limit = limitOf(request.query);
-      const afterId = readCursor(request.query.cursor, isUuid);
-      const rows = await listClinics(deps.db, { afterId, limit: limit + 1 });
-      return toPage(rows, limit, (clinic) => clinic.id, toClinicOut);
+      const { after, rowsWanted, toPage } = pager(deps, request, actor);
+      const page = { afterId: after?.[0] ?? null, limit: rowsWanted };
+      return toPage(await listClinics(deps.db, page), (clinic) => [clinic.id], toClinicOut);
     },
   );
 
@@ -229,7 +227,5 @@ function readTestNow(
     return null;
   }
   if (now === undefined) return present;
-  const parsed = parseInstant(now, timeZone);
-  if (typeof parsed === 'string') throw invalid('/now', parsed, 'This is no RFC 3339 date-time.');
-  return parsed.instant;
+  return readInstant(now, timeZone, '/now');
 }

@@ -9,7 +9,7 @@ import { isUuid } from '../../uuid.ts';
 import type { App } from '../app-types.ts';
 import { callerOf } from '../authenticate.ts';
 import type { AppDeps } from '../deps.ts';
-import { limitOf, pageOf, pageQuery, readCursor, toPage } from '../page.ts';
+import { pageOf, pageQuery, pager } from '../page.ts';
 
 const closed = { additionalProperties: false } as const;
 
@@ -116,12 +116,10 @@ export const keyRoutes = (deps: AppDeps) => async (app: App) => {
     },
     async (request) => {
       const { clinicId } = callerOf(request);
-      const limit = limitOf(request.query);
-      const afterId = readCursor(request.query.cursor, isUuid);
-      const rows = await withClinic(deps.db, clinicId, (trx) =>
-        listKeys(trx, clinicId, { afterId, limit: limit + 1 }),
-      );
-      return toPage(rows, limit, (key) => key.id, toKeyOut);
+      const { after, rowsWanted, toPage } = pager(deps, request, clinicId);
+      const page = { afterId: after?.[0] ?? null, limit: rowsWanted };
+      const rows = await withClinic(deps.db, clinicId, (trx) => listKeys(trx, clinicId, page));
+      return toPage(rows, (key) => [key.id], toKeyOut);
     },
   );
 

@@ -1,0 +1,166 @@
+import { Type } from 'typebox';
+import { channelNames } from '../../channels/channel.ts';
+import { notFound } from '../../errors.ts';
+import {
+  type ChannelView,
+  getChannel,
+  listChannels,
+  putChannel,
+} from '../../outbox/channel-store.ts';
+import type { App } from '../app-types.ts';
+import { atClinic } from '../at-clinic.ts';
+import type { AppDeps } from '../deps.ts';
+import { wholeListOf } from '../page.ts';
+import { ChannelName, Instant, nullable, strict } from '../words.ts';
+
+const Tariff = Type.Record(Type.String(), Type.String({ maxLength: 20 }), {
+  maxProperties: 300,
+  description: 'The price of one part by country, or `default`.',
+  examples: [{ RU: '2.50', default: '4.00' }],
+});
+
+const Limits = strict(
+  {
+    perSecond: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: 10_000, description: 'Messages a second.' }),
+    ),
+    concurrency: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: 1_000, description: 'Calls at once.' }),
+    ),
+  },
+  { description: 'Below what the provider itself takes.' },
+);
+
+const Options = Type.Object(
+  {},
+  {
+    description: "What the provider's adapter offers, such as `sender` and `baseUrl`.",
+    examples: [{ sender: 'CLINIC' }],
+  },
+);
+
+const ChannelIn = strict(
+  {
+    provider: Type.String({
+      minLength: 1,
+      maxLength: 50,
+      description: 'Who delivers.',
+      examples: ['smsc'],
+    }),
+    enabled: Type.Optional(Type.Boolean({ description: 'On unless told.' })),
+    credentials: Type.Optional(
+      Type.Object(
+        {},
+        {
+          description: 'Stored encrypted, never shown; kept if absent.',
+          examples: [{ apiKey: '…' }],
+        },
+      ),
+    ),
+    options: Type.Optional(Options),
+    tariff: Type.Optional(Tariff),
+    limits: Type.Optional(Limits),
+  },
+  { title: 'ChannelIn' },
+);
+
+const ChannelOut = Type.Object(
+  {
+    channel: ChannelName,
+    provider: Type.String({ description: 'Who delivers.' }),
+    enabled: Type.Boolean(),
+    hasCredentials: Type.Boolean(),
+    options: Options,
+    tariff: Tariff,
+    limits: Limits,
+    paused: nullable(
+      Type.Object({ reason: Type.String(), since: Instant, resumeAt: nullable(Instant) }),
+    ),
+    callbackUrl: Type.String({ description: 'Where the provider reports to.' }),
+    updatedAt: Instant,
+  },
+  { title: 'Channel', description: 'A way to patients, and through whom.' },
+);
+
+const Params = Type.Object({ channel: Type.String({ description: channelNames.join(', ') }) });
+
+export const channelRoutes = (deps: AppDeps) => async (app: App) => {
+  app.get(
+    '/v1/channels',
+    {
+      config: { access: 'read' },
+      schema: {
+        operationId: 'listChannels',
+        tags: ['Engagement'],
+        summary: 'List the channels that were set up',
+        response: { 200: wholeListOf(ChannelOut) },
+      },
+    },
+    async (request) => {
+      const { clinicId, run } = atClinic(deps, request);
+      const channels = await run((trx) => listChannels(trx, clinicId));
+      return { data: channels.map((channel) => toOut(deps, channel)), nextCursor: null };
+    },
+  );
+
+  app.get(
+    '/v1/channels/:channel',
+    {
+      config: { access: 'read' },
+      schema: {
+        operationId: 'getChannel',
+        tags: ['Engagement'],
+        summary: 'Show a channel, without its credentials',
+        params: Params,
+        response: { 200: ChannelOut },
+      },
+    },
+    async (request) => {
+      const { clinicId, run } = atClinic(deps, request);
+      const name = channelOf(request.params.channel);
+      const channel = await run((trx) => getChannel(trx, clinicId, name));
+      if (channel === null) throw notFound('channel');
+      return toOut(deps, channel);
+    },
+  );
+
+  app.put(
+    '/v1/channels/:channel',
+    {
+      config: { access: 'manage' },
+      schema: {
+        operationId: 'putChannel',
+        tags: ['Engagement'],
+        summary: 'Set a channel up whole; what waited for it is tried again',
+        params: Params,
+        body: ChannelIn,
+        response: { 200: ChannelOut },
+      },
+    },
+    async (request) => {
+      const { clinic, now, run } = atClinic(deps, request);
+      const name = channelOf(request.params.channel);
+      const stored = await run((trx) => putChannel(deps, trx, clinic, name, request.body, now));
+      return toOut(deps, stored);
+    },
+  );
+};
+
+function channelOf(name: string) {
+  const known = channelNames.find((channel) => channel === name);
+  if (known === undefined) throw notFound('channel');
+  return known;
+}
+
+function toOut({ publicUrl }: AppDeps, { callbackId, paused, updatedAt, ...view }: ChannelView) {
+  return {
+    ...view,
+    paused: paused && {
+      reason: paused.reason,
+      since: paused.since.toString(),
+      resumeAt: paused.resumeAt?.toString() ?? null,
+    },
+    callbackUrl: `${publicUrl}/v1/callbacks/${callbackId}`,
+    updatedAt: updatedAt.toString(),
+  };
+}

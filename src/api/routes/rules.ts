@@ -1,0 +1,226 @@
+import { Type } from 'typebox';
+import { notFound } from '../../errors.ts';
+import { ruleInSchema, ruleOutSchema, rulePatchSchema } from '../../rules/rule.ts';
+import {
+  activateRule,
+  createRule,
+  deleteRule,
+  findRule,
+  listRules,
+  listRuleVersions,
+  pauseRule,
+  toRuleOut,
+  updateRule,
+} from '../../rules/rule-store.ts';
+import type { App } from '../app-types.ts';
+import { atClinic } from '../at-clinic.ts';
+import type { AppDeps } from '../deps.ts';
+import { pageOf, pageQuery, pager, wholeListOf } from '../page.ts';
+import { done, Id, Instant, strict } from '../words.ts';
+
+const RuleIn = { ...ruleInSchema, title: 'RuleIn' };
+const RulePatch = { ...rulePatchSchema, title: 'RulePatch' };
+const RuleOut = { ...ruleOutSchema, title: 'Rule' };
+const Params = Type.Object({ id: Id });
+
+const VersionOut = Type.Object(
+  {
+    version: Type.Integer(),
+    definition: Type.Object({}, { description: 'The rule as it was, defaults filled in.' }),
+    changedAt: Instant,
+    changedBy: Type.String({ description: 'Which key, as the audit names it.' }),
+  },
+  { title: 'RuleVersion' },
+);
+
+export const ruleRoutes = (deps: AppDeps) => async (app: App) => {
+  app.post(
+    '/v1/rules',
+    {
+      config: { access: 'manage' },
+      schema: {
+        operationId: 'createRule',
+        tags: ['Engagement'],
+        summary: 'Make a rule, as a draft that does nothing yet',
+        body: RuleIn,
+        response: { 201: RuleOut },
+      },
+    },
+    async (request, reply) => {
+      const { clinicId, actor, now, run } = atClinic(deps, request);
+      const rule = await run((trx) => createRule(trx, clinicId, request.body, { actor, now }));
+      reply.code(201);
+      return toRuleOut(rule);
+    },
+  );
+
+  app.get(
+    '/v1/rules',
+    {
+      config: { access: 'read' },
+      schema: {
+        operationId: 'listRules',
+        tags: ['Engagement'],
+        summary: 'List rules, oldest first',
+        querystring: strict(pageQuery),
+        response: { 200: pageOf(RuleOut) },
+      },
+    },
+    async (request) => {
+      const { clinicId, run } = atClinic(deps, request);
+      const { after, rowsWanted, toPage } = pager(deps, request, clinicId);
+      const page = { afterId: after?.[0] ?? null, limit: rowsWanted };
+      const rules = await run((trx) => listRules(trx, clinicId, page));
+      return toPage(rules, (rule) => [rule.id], toRuleOut);
+    },
+  );
+
+  app.get(
+    '/v1/rules/:id',
+    {
+      config: { access: 'read' },
+      schema: {
+        operationId: 'getRule',
+        tags: ['Engagement'],
+        summary: 'Show a rule',
+        params: Params,
+        response: { 200: RuleOut },
+      },
+    },
+    async (request) => {
+      const { clinicId, run } = atClinic(deps, request);
+      return toRuleOut(orNotFound(await run((trx) => findRule(trx, clinicId, request.params.id))));
+    },
+  );
+
+  app.patch(
+    '/v1/rules/:id',
+    {
+      config: { access: 'manage' },
+      schema: {
+        operationId: 'changeRule',
+        tags: ['Engagement'],
+        summary: 'Change a rule; a changed trigger is a new activation',
+        params: Params,
+        body: RulePatch,
+        response: { 200: RuleOut },
+      },
+    },
+    async (request) => {
+      const { clinicId, actor, now, run } = atClinic(deps, request);
+      const changed = await run((trx) =>
+        updateRule(trx, clinicId, request.params.id, request.body, { actor, now }),
+      );
+      return toRuleOut(orNotFound(changed));
+    },
+  );
+
+  app.delete(
+    '/v1/rules/:id',
+    {
+      config: { access: 'manage' },
+      schema: {
+        operationId: 'deleteRule',
+        tags: ['Engagement'],
+        summary: 'Remove a rule; its past stays for the reports, what has not left is taken back',
+        params: Params,
+        response: { 204: done('Removed.') },
+      },
+    },
+    async (request, reply) => {
+      const { clinicId, actor, now, run } = atClinic(deps, request);
+      const found = await run((trx) =>
+        deleteRule(trx, clinicId, request.params.id, { actor, now }),
+      );
+      if (!found) throw notFound('rule');
+      return reply.code(204).send(null);
+    },
+  );
+
+  app.post(
+    '/v1/rules/:id/activate',
+    {
+      config: { access: 'manage' },
+      schema: {
+        operationId: 'activateRule',
+        tags: ['Engagement'],
+        summary: 'Switch a rule on; what was due before is left alone',
+        params: Params,
+        body: Type.Optional(
+          strict(
+            {
+              by: Type.Optional(
+                Type.String({
+                  minLength: 1,
+                  maxLength: 200,
+                  description: 'Who answers for it; needed for marketing in Russia.',
+                  examples: ['Anna Petrova'],
+                }),
+              ),
+            },
+            { title: 'Activation' },
+          ),
+        ),
+        response: { 200: RuleOut },
+      },
+    },
+    async (request) => {
+      const { clinic, actor, now, run } = atClinic(deps, request);
+      const by = request.body?.by;
+      const rule = await run((trx) =>
+        activateRule(trx, clinic, request.params.id, { actor, now, by }),
+      );
+      return toRuleOut(orNotFound(rule));
+    },
+  );
+
+  app.post(
+    '/v1/rules/:id/pause',
+    {
+      config: { access: 'manage' },
+      schema: {
+        operationId: 'pauseRule',
+        tags: ['Engagement'],
+        summary: 'Switch a rule off; what has not left waits',
+        params: Params,
+        response: { 200: RuleOut },
+      },
+    },
+    async (request) => {
+      const { clinicId, actor, now, run } = atClinic(deps, request);
+      const rule = await run((trx) => pauseRule(trx, clinicId, request.params.id, { actor, now }));
+      return toRuleOut(orNotFound(rule));
+    },
+  );
+
+  app.get(
+    '/v1/rules/:id/versions',
+    {
+      config: { access: 'read' },
+      schema: {
+        operationId: 'listRuleVersions',
+        tags: ['Engagement'],
+        summary: 'List the versions of a rule, newest first',
+        params: Params,
+        response: { 200: wholeListOf(VersionOut) },
+      },
+    },
+    async (request) => {
+      const { clinicId, run } = atClinic(deps, request);
+      const versions = await run(async (trx) => {
+        orNotFound(await findRule(trx, clinicId, request.params.id));
+        return listRuleVersions(trx, clinicId, request.params.id);
+      });
+      const data = versions.map((version) => ({
+        ...version,
+        changedAt: version.changedAt.toString(),
+      }));
+      return { data, nextCursor: null };
+    },
+  );
+};
+
+function orNotFound<Rule>(rule: Rule | null): Rule {
+  if (rule === null) throw notFound('rule');
+  return rule;
+}
