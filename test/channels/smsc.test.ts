@@ -285,6 +285,80 @@ t.test('two patients of one reference are told apart by their numbers', async (t
   ]);
 });
 
+t.test('one bad text makes SMSC.ru refuse a batch, and each goes again alone', async (t) => {
+  const given = await setup(t);
+  const good = given.message();
+  const bad = given.message({ clientRef: good.clientRef, content: { text: 'x'.repeat(1001) } });
+  const batch = given.prepare(good, bad);
+  t.same(batch[1]?.warnings, ['too-long']);
+  for (const outcome of await given.adapter.send(batch, given.config, given.context)) {
+    t.match(outcome, { kind: 'rejected', error: { class: 'temporary', retryAlone: true } });
+  }
+  t.match(await given.adapter.send(batch.slice(1), given.config, given.context), [
+    { kind: 'rejected', error: { class: 'message_permanent' } },
+  ]);
+  t.match(await given.adapter.send(batch.slice(0, 1), given.config, given.context), [
+    { kind: 'accepted' },
+  ]);
+});
+
+t.test(
+  'answers about messages are read in every form, and never for another message',
+  async (t) => {
+    const given = await setup(t);
+    const [one, two] = [given.message(), given.message()];
+    const refs = [one, two].map((it) => ({ ...it, sentAt: systemClock.now() }));
+    const kindsOf = async (answer: unknown) => {
+      const body = Buffer.from(JSON.stringify(answer));
+      const http = {
+        request: async () => ({ kind: 'answered', status: 200, headers: {}, body }) as const,
+      };
+      const context = { ...given.context, http };
+      return (await given.adapter.reconcile?.(refs, given.config, context))?.map((outcome) =>
+        outcome.kind === 'accepted' ? outcome.status : outcome.kind,
+      );
+    };
+    const named = (message: typeof one, status: number | string) => ({
+      id: message.clientRef,
+      phone: message.to.slice(1),
+      status,
+    });
+    t.same(await kindsOf([named(two, 1), named(one, -3)]), ['not_found', 'delivered']);
+    t.same(await kindsOf([named(two, '0'), named(one, '-1')]), ['queued', 'sent']);
+    t.same(
+      await kindsOf([{ status: -2 }, { status: 3 }]),
+      ['queued', 'failed'],
+      'unnamed: in order',
+    );
+    t.same(await kindsOf([{ status: 1 }]), ['unknown', 'unknown'], 'one for two is nobody’s');
+    t.same(await kindsOf([named(two, 1), named(two, 1)]), ['unknown', 'delivered']);
+    t.same(await kindsOf([named(one, 99), named(two, '')]), ['unknown', 'unknown']);
+    t.same(await kindsOf({ error: 'x', error_code: 2 }), ['unknown', 'unknown']);
+    t.same(await kindsOf('nonsense'), ['unknown', 'unknown']);
+    t.same(await kindsOf([null, 1]), ['unknown', 'unknown']);
+  },
+);
+
+t.test('an answer that names another reference or not this number leaves it unknown', async (t) => {
+  const given = await setup(t);
+  const message = given.message();
+  const kindOf = async (answer: object) => {
+    const body = Buffer.from(JSON.stringify(answer));
+    const http = {
+      request: async () => ({ kind: 'answered', status: 200, headers: {}, body }) as const,
+    };
+    const context = { ...given.context, http };
+    return (await given.adapter.send(given.prepare(message), given.config, context))[0]?.kind;
+  };
+  const id = message.clientRef;
+  t.equal(await kindOf({ id, cnt: 1 }), 'accepted');
+  t.equal(await kindOf({ id, cnt: '1', phones: [{ phone: message.to, error: '0' }] }), 'accepted');
+  t.equal(await kindOf({ id: 'other', cnt: 1 }), 'unknown');
+  t.equal(await kindOf({ id, cnt: 1, phones: [{ phone: '70000000000' }] }), 'unknown');
+  t.equal(await kindOf({}), 'unknown');
+  t.equal(await kindOf({ error: 'x', error_code: '2' }), 'rejected');
+});
+
 t.test('a second question for many within a minute is answered later', async (t) => {
   const given = await setup(t);
   const refs = [given.message(), given.message()].map((it) => ({
