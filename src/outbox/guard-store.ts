@@ -176,7 +176,7 @@ export async function readGuardFacts(
         select from attendances v
         where v.clinic_id = ${clinicId} and v.patient_id = p.id
           and v.anchor_at > g.at and v.anchor_at <= ${now}
-          and not (v.source = g.source and (v.external_id = g.id or v.appointment_id = g.id))
+          and not (v.source = g.source and (v.external_id = g.id or v.appointment_id is not distinct from g.id))
           and case g.scope
             when 'same-practitioner' then v.practitioner_id = g."practitionerId"
             when 'same-service' then v.service_ids && array(select jsonb_array_elements_text(g."serviceIds"))

@@ -4,6 +4,7 @@ import {
   firstQuestionAt,
   nextLook,
   type OutcomeTerms,
+  reasonOf,
   settleOutcome,
   stateOfStatus,
 } from './outcome.ts';
@@ -85,7 +86,7 @@ function learnOfSent(
     ...unchanged(message),
     ...priceOf(outcome),
     state,
-    reason: state === 'failed' ? 'not-delivered' : null,
+    reason: state === 'failed' ? reasonOf(outcome.error ?? null) : null,
     nextAt: null,
     isSettled: true,
   };
