@@ -83,7 +83,7 @@ t.test('a message follows its patient through a merge, and their new number', as
   await clinic.in((trx) =>
     trx
       .updateTable('patients')
-      .set({ replaced_by: survivor })
+      .set({ replaced_by: survivor, merged_at: noon })
       .where('clinic_id', '=', clinic.clinicId)
       .where('id', '=', patientId)
       .execute(),
