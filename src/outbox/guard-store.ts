@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import type { Trx } from '../database/connect.ts';
 import type { ChannelName, Purpose } from '../database/tables.ts';
-import type { Guard } from './guard.ts';
+import { answeringOutcomes, type Guard } from './guard.ts';
 
 /**
  * Reads, for many messages at once, everything that may speak against sending them. Each read runs
@@ -197,7 +197,8 @@ export async function readGuardFacts(
       m.journey_id is not null and ${stops('replied')} and ${journeyHas(sql`j.replied_at is not null`)} as "hasReplied",
       m.journey_id is not null and ${stops('clicked')} and ${journeyHas(sql`j.clicked_at is not null`)} as "hasClicked",
       m.journey_id is not null and ${stops('task-outcome')} and ${journeyHas(sql`exists (
-        select from tasks t where t.clinic_id = ${clinicId} and t.message_id = j.id and t.state = 'done')`)} as "hasTaskOutcome",
+        select from tasks t where t.clinic_id = ${clinicId} and t.message_id = j.id
+          and t.outcome = any(${[...answeringOutcomes]}::text[]))`)} as "hasTaskOutcome",
       coalesce(caps.today, 0)::int as "contactsToday", coalesce(caps.week, 0)::int as "contactsThisWeek"
     from jsonb_to_recordset(${JSON.stringify(asked)}::jsonb) as asked (id uuid, "patientId" uuid, address text)
     join messages m on m.clinic_id = ${clinicId} and m.id = asked.id

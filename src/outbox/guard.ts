@@ -17,6 +17,9 @@ export const stopReasons = [
 ] as const;
 export type StopReason = (typeof stopReasons)[number];
 
+/** Of what comes of a staff call: the patient was spoken to. After anything else the ladder goes on. */
+export const answeringOutcomes = ['reached', 'refused', 'booked'] as const;
+
 export type VisitScope = 'any' | 'same-practitioner' | 'same-service';
 
 export interface VisitAnchor {

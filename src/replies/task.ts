@@ -5,13 +5,6 @@ import { formatHostId, type HostId } from '../history/host-id.ts';
 export const taskOutcomes = ['reached', 'no-answer', 'wrong-number', 'refused', 'booked'] as const;
 export type TaskOutcome = (typeof taskOutcomes)[number];
 
-/** The patient was spoken to: a rule may stop on it. After the others the ladder goes on. */
-export const answeringOutcomes = [
-  'reached',
-  'refused',
-  'booked',
-] as const satisfies readonly TaskOutcome[];
-
 export interface Task {
   id: string;
   /** Null where it is open who asks. */

@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import type { Trx } from '../database/connect.ts';
+import { answeringOutcomes } from '../outbox/guard.ts';
 import { bookedStatuses } from './audience/predicate.ts';
 
 /** What a patient did since the journey fell due. */
@@ -30,8 +31,8 @@ export async function findAnswers(
           and v.anchor_at >= j.due_at and v.anchor_at <= ${now}) as visited,
       coalesce(ap.confirmation = 'accepted', false) as confirmed,
       exists (
-        select from messages m join tasks t on t.clinic_id = ${clinicId} and t.message_id = m.id and t.state = 'done'
-          and t.outcome <> 'no-answer'
+        select from messages m join tasks t on t.clinic_id = ${clinicId} and t.message_id = m.id
+          and t.outcome = any(${[...answeringOutcomes]}::text[])
         where m.clinic_id = ${clinicId} and m.journey_id = j.id) as "hasTaskOutcome"
     from journeys j
     left join appointments ap on j.anchor ->> 'kind' = 'appointment' and ap.clinic_id = ${clinicId}

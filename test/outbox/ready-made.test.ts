@@ -1,5 +1,6 @@
 import t from 'tap';
 import { smsLength } from '../../src/channels/sms-length.ts';
+import { linkTokenChars } from '../../src/link-token.ts';
 import { type ReadyMadeName, readyMadeTemplates } from '../../src/outbox/ready-made/index.ts';
 import {
   checkBodies,
@@ -13,8 +14,8 @@ import type { TemplateFacts } from '../../src/outbox/template-values.ts';
 
 const languages = ['ru', 'pt-BR', 'es', 'en'];
 const smsPartsMax = 2;
-/** A short host of a clinic and a token of 71 characters. */
-const link = `https://r.ulybka.ru/l/${'a'.repeat(71)}`;
+/** A short host of a clinic. */
+const link = `https://r.ulybka.ru/l/${'a'.repeat(linkTokenChars)}`;
 const links = { confirm: link, book: link, rate: link, verify: link, unsubscribe: link };
 
 const typical: Record<string, TemplateFacts> = {

@@ -1,8 +1,8 @@
 import type { ReadyMadeTexts } from './index.ts';
 
 /**
- * A Cyrillic SMS of two parts holds 134 characters, and a link takes over ninety of them. So an SMS gives
- * the telephone instead, and only the confirmation, which needs its link, goes without a greeting.
+ * A Cyrillic SMS of two parts holds 134 characters, and a link takes about seventy of them. So an SMS gives
+ * the telephone instead; only the confirmation needs its link, and signs without the clinic's name.
  */
 
 const recall = `{{patient.name.salutation|Здравствуйте}}, это {{clinic.name}}.
@@ -92,7 +92,7 @@ export const ru: ReadyMadeTexts = {
   },
   confirmation: {
     sms: {
-      text: 'Ждём Вас {{appointment.date}} в {{appointment.time}}. Придёте? {{link.confirm}}',
+      text: '{{patient.name.salutation|Здравствуйте}}, ждём Вас {{appointment.date}} в {{appointment.time}}. Придёте? {{link.confirm}}',
     },
     email: {
       subject: 'Подтвердите, пожалуйста, визит {{appointment.date}} в {{appointment.time}}',
