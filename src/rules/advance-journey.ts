@@ -64,7 +64,7 @@ function endOf(messages: readonly JourneyMessage[], last: JourneyMessage): Stand
   return { kind: 'ended', state, reason: last.reason };
 }
 
-function afterWait(
+export function afterWait(
   leftAt: Temporal.Instant,
   after: string | null,
   { definition, patientZone, clinicZone }: StandingTerms,

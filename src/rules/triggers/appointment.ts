@@ -4,7 +4,7 @@ import { addPeriod, isCalendarPeriod } from '../../local-time.ts';
 import type { Guard } from '../../outbox/guard.ts';
 import type { RuleDefinition, Trigger } from '../rule.ts';
 import { type Slot, slotsAfter, slotsBefore } from './due-slots.ts';
-import { checkPeriod } from './field-checks.ts';
+import { checkPeriod, isDayPeriod } from './field-checks.ts';
 import {
   type Anchor,
   anchorSpan,
@@ -27,10 +27,7 @@ export const appointmentTrigger: TriggerRow = {
   fields: ['before', 'on', 'after', 'services', 'practitioners'],
   check: checkAppointment,
   isAhead: ({ before, on }) => before !== undefined || on === 'booked',
-  hasDay: ({ before, after }) => {
-    const period = before ?? after;
-    return period !== undefined && isCalendarPeriod(period);
-  },
+  hasDay: ({ before, after }) => isDayPeriod(before ?? after),
   select: selectAppointments,
   expiresAt,
   guard: (anchor, { trigger }): Guard => ({

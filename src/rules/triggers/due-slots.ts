@@ -169,7 +169,9 @@ function pieces(range: Range, terms: CalendarTerms): (Range & { shiftMs: number 
   const shiftOf = (anchor: Temporal.Instant) =>
     terms.dueOf(anchor).epochMilliseconds - anchor.epochMilliseconds;
   const last = range.until.subtract(oneMs);
+  // A day that begins in a gap shows it in the distance alone.
   const isEven =
+    shiftOf(range.from) === shiftOf(last) &&
     offset(range.from, terms.dayZone) === offset(last, terms.dayZone) &&
     offset(terms.dueOf(range.from), terms.dayZone) === offset(terms.dueOf(last), terms.dayZone);
   if (isEven) return [{ ...range, shiftMs: shiftOf(range.from) }];

@@ -38,3 +38,10 @@ export function checkPeriod(
   }
   return [];
 }
+
+/** Whether a text, not checked yet, is a period of whole days. */
+export function isDayPeriod(text: string | undefined): boolean {
+  if (text === undefined) return false;
+  const period = parsePeriod(text);
+  return typeof period !== 'string' && isCalendarPeriod(period);
+}

@@ -1,8 +1,8 @@
 import { sql } from 'kysely';
 import type { Trx } from '../../database/connect.ts';
-import { addPeriod, isCalendarPeriod } from '../../local-time.ts';
+import { addPeriod } from '../../local-time.ts';
 import { slotsAfter } from './due-slots.ts';
-import { checkPeriod } from './field-checks.ts';
+import { checkPeriod, isDayPeriod } from './field-checks.ts';
 import {
   anchorSpan,
   dueAtOf,
@@ -20,7 +20,7 @@ export const patientTrigger: TriggerRow = {
   fields: ['after'],
   check: ({ trigger }) => checkPeriod(trigger.after, '/trigger/after'),
   isAhead: () => false,
-  hasDay: ({ after }) => after !== undefined && isCalendarPeriod(after),
+  hasDay: ({ after }) => isDayPeriod(after),
   select: selectNewPatients,
   expiresAt: ({ dueAt }, { catchUp }, clinicZone) => addPeriod(dueAt, catchUp ?? 'P3D', clinicZone),
   guard: () => ({}),

@@ -1,9 +1,9 @@
 import { sql } from 'kysely';
 import type { Trx } from '../../database/connect.ts';
-import { addPeriod, isCalendarPeriod, parsePeriod } from '../../local-time.ts';
+import { addPeriod, parsePeriod } from '../../local-time.ts';
 import type { Guard } from '../../outbox/guard.ts';
 import { slotsAfter } from './due-slots.ts';
-import { checkPeriod, required } from './field-checks.ts';
+import { checkPeriod, isDayPeriod, required } from './field-checks.ts';
 import {
   anchorSpan,
   dueAtOf,
@@ -26,7 +26,7 @@ export const visitTrigger: TriggerRow = {
     ...checkPeriod(trigger.after, '/trigger/after'),
   ],
   isAhead: () => false,
-  hasDay: ({ after }) => after !== undefined && isCalendarPeriod(after),
+  hasDay: ({ after }) => isDayPeriod(after),
   select: selectVisits,
   expiresAt: ({ dueAt }, { trigger, catchUp }, clinicZone) =>
     addPeriod(dueAt, catchUp ?? (isFollowUp(trigger.after) ? 'P3D' : 'P14D'), clinicZone),

@@ -1,0 +1,287 @@
+import type { Trx } from '../database/connect.ts';
+import { notFound } from '../errors.ts';
+import { formatHostId } from '../history/host-id.ts';
+import { hostIdsOf } from '../history/patient-store.ts';
+import { addToDay, localDay, startOfDay } from '../local-time.ts';
+import { type JourneyMessage, journeyMessages } from '../outbox/message-store.ts';
+import { hasLeft } from './advance-journey.ts';
+import { type CheckTerms, checks } from './checks.ts';
+import {
+  audienceHolds,
+  findAnchorFacts,
+  findJourneysOf,
+  type RecordedJourney,
+  seeAudience,
+} from './explain-store.ts';
+import { isAfter, openCases, type RulesDeps, readTerms } from './plan-context.ts';
+import type { Rule, RuleDefinition } from './rule.ts';
+import { findRule } from './rule-store.ts';
+import { type Occasion, selectOccasions } from './selection-store.ts';
+
+/** Why a patient gets something of a rule, or does not: every check with the value seen, due or not. */
+
+export const explainOutcomes = [
+  'sent',
+  'due',
+  'held',
+  'suppressed',
+  'cancelled',
+  'expired',
+  'failed',
+  'unknown',
+  'not-due',
+] as const;
+export type ExplainOutcome = (typeof explainOutcomes)[number];
+
+export interface ExplainedCheck {
+  name: string;
+  passed: boolean;
+  /** Null where the check is passed. */
+  reason: string | null;
+  seen: unknown;
+  wanted: unknown;
+}
+
+export interface Explanation {
+  patientId: string;
+  rule: { id: string; version: number };
+  on: string;
+  occurrence: string | null;
+  dueAt: string | null;
+  basis: 'recorded' | 'recomputed';
+  outcome: ExplainOutcome;
+  reason: string | null;
+  checks: ExplainedCheck[];
+}
+
+export interface ExplainQuestion {
+  ruleId: string;
+  /** Ours. */
+  patientId: string;
+  /** A local day of the clinic; without it, the occurrence nearest to today. */
+  on: string | undefined;
+  /** The source in whose words ids are told. */
+  source: string;
+}
+
+/** @throws AppError `not-found` where there is no such rule. */
+export async function explainRule(
+  deps: RulesDeps,
+  trx: Trx,
+  clinicId: string,
+  question: ExplainQuestion,
+  now: Temporal.Instant,
+): Promise<Explanation> {
+  const rule = await findRule(trx, clinicId, question.ruleId);
+  if (rule === null) throw notFound('rule');
+  const terms = await readTerms(deps, trx, clinicId, [rule], now);
+  const on = question.on ?? localDay(now, terms.clinic.timeZone);
+  const recorded = await findRecorded(trx, terms, rule, question, on);
+  const occasion = await findOccasion(trx, terms, rule, question, recorded, on);
+  const list = await runChecks(trx, terms, rule, question, occasion, on);
+  const verdict = recorded
+    ? await recordedOutcome(trx, clinicId, recorded)
+    : recomputedOutcome(rule, occasion, list);
+  return {
+    patientId: await hostIdText(trx, clinicId, question),
+    rule: { id: rule.id, version: recorded?.ruleVersion ?? rule.version },
+    on,
+    occurrence: recorded?.occurrence ?? occasion?.occurrence ?? null,
+    dueAt: (recorded?.dueAt ?? occasion?.dueAt)?.toString() ?? null,
+    basis: recorded ? 'recorded' : 'recomputed',
+    ...verdict,
+    checks: list,
+  };
+}
+
+async function hostIdText(trx: Trx, clinicId: string, { patientId, source }: ExplainQuestion): Promise<string> {
+  const id = (await hostIdsOf(trx, clinicId, [patientId])).get(patientId);
+  if (id === undefined) throw notFound('patient');
+  return formatHostId(id, source);
+}
+
+/** The journey of that day; when no day was asked for, the latest that is not far ahead. */
+async function findRecorded(
+  trx: Trx,
+  { clinic }: CheckTerms,
+  rule: Rule,
+  { patientId, on: asked }: ExplainQuestion,
+  on: string,
+): Promise<RecordedJourney | null> {
+  const journeys = await findJourneysOf(trx, clinic.id, rule.id, patientId);
+  if (asked === undefined) return journeys[0] ?? null;
+  return journeys.find(({ dueAt }) => localDay(dueAt, clinic.timeZone) === on) ?? null;
+}
+
+const farDays = 'P400D';
+const oneMs = Temporal.Duration.from({ milliseconds: 1 });
+
+/** What would be due that day; else what is due nearest to it, also where the rule's filters leave it out. */
+async function findOccasion(
+  trx: Trx,
+  terms: CheckTerms,
+  rule: Rule,
+  { patientId }: ExplainQuestion,
+  recorded: RecordedJourney | null,
+  on: string,
+): Promise<Occasion | null> {
+  const { clinic, now } = terms;
+  const { timeZone } = clinic;
+  const middle = recorded?.dueAt ?? startOfDay(on, timeZone);
+  const find = async (definition: RuleDefinition, from: string, until: string) => {
+    const window = {
+      after: startOfDay(from, timeZone).subtract(oneMs),
+      upTo: startOfDay(until, timeZone).subtract(oneMs),
+    };
+    const everybody = { ...definition, audience: null };
+    const found = await selectOccasions(trx, { clinic, definition: everybody, window, patientIds: [patientId], now });
+    const same = found.find(({ occurrence }) => occurrence === recorded?.occurrence);
+    return same ?? nearest(found, middle);
+  };
+  const unfiltered = { ...rule.definition, trigger: withoutFilters(rule.definition) };
+  const near = Temporal.PlainDate.from(on);
+  const [from, until] = [near.subtract(farDays).toString(), near.add(farDays).toString()];
+  return (
+    (await find(rule.definition, on, addToDay(on, 'P1D'))) ??
+    (await find(rule.definition, from, until)) ??
+    (await find(unfiltered, from, until))
+  );
+}
+
+function withoutFilters({ trigger }: RuleDefinition): RuleDefinition['trigger'] {
+  const { services: _services, practitioners: _practitioners, facts: _facts, ...rest } = trigger;
+  return rest;
+}
+
+/** What comes next rather than what is past. */
+function nearest(occasions: readonly Occasion[], middle: Temporal.Instant): Occasion | null {
+  const sorted = occasions.toSorted((one, other) => Temporal.Instant.compare(one.dueAt, other.dueAt));
+  return sorted.find(({ dueAt }) => !isAfter(middle, dueAt)) ?? sorted.at(-1) ?? null;
+}
+
+async function runChecks(
+  trx: Trx,
+  terms: CheckTerms,
+  rule: Rule,
+  question: ExplainQuestion,
+  occasion: Occasion | null,
+  on: string,
+): Promise<ExplainedCheck[]> {
+  const { clinic, now } = terms;
+  const list = [
+    check('rule-active', rule.state === 'active', 'rule-paused', rule.state, 'active'),
+    check('trigger', occasion !== null, 'no-anchor', occasion?.anchor ?? null, rule.definition.trigger),
+    ...(await filterChecks(trx, clinic.id, rule, occasion)),
+    check('due', occasion?.dueDay === on, 'not-due', occasion?.dueAt.toString() ?? null, on),
+  ];
+  if (occasion !== null && rule.activeFrom !== null) {
+    const isSince = isAfter(occasion.dueAt, rule.activeFrom);
+    const wanted = { after: rule.activeFrom.toString() };
+    list.push(check('active-from', isSince, 'before-activation', occasion.dueAt.toString(), wanted));
+  }
+  const asked = {
+    patientId: question.patientId,
+    dueAt: occasion?.dueAt ?? now,
+    dueDay: occasion?.dueDay ?? on,
+  };
+  const leaves = await seeAudience(trx, clinic, rule.definition, asked);
+  const holds = audienceHolds(rule.definition.audience, leaves);
+  list.push(
+    check('audience', holds, 'audience', holds, true),
+    ...leaves.map((leaf) => check(`audience/${leaf.path}`, leaf.passed, 'audience', leaf.seen, leaf.wanted)),
+  );
+  if (occasion === null) return list;
+  const [found] = await openCases(trx, rule, [occasion], terms);
+  if (found === undefined) return list;
+  for (const row of checks) {
+    const reason = row.find(found, terms);
+    list.push(check(row.name, reason === null, reason, row.seen(found, terms), row.wanted(found, terms)));
+  }
+  return list;
+}
+
+async function filterChecks(
+  trx: Trx,
+  clinicId: string,
+  { definition: { trigger } }: Rule,
+  occasion: Occasion | null,
+): Promise<ExplainedCheck[]> {
+  const facts = occasion && (await findAnchorFacts(trx, clinicId, occasion.anchor));
+  return (['services', 'practitioners', 'facts'] as const).flatMap((name) => {
+    const wanted = trigger[name];
+    if (!wanted?.length) return [];
+    const seen = facts?.[name] ?? [];
+    return [check(`trigger/${name}`, seen.some((one) => wanted.includes(one)), 'no-anchor', seen, wanted)];
+  });
+}
+
+function check(
+  name: string,
+  passed: boolean,
+  reason: string | null,
+  seen: unknown,
+  wanted: unknown,
+): ExplainedCheck {
+  return { name, passed, reason: passed ? null : reason, seen: seen ?? null, wanted: wanted ?? null };
+}
+
+type Verdict = Pick<Explanation, 'outcome' | 'reason'>;
+
+async function recordedOutcome(trx: Trx, clinicId: string, journey: RecordedJourney): Promise<Verdict> {
+  const messages = await journeyMessages(trx, clinicId, [journey.id]);
+  if (messages.some(hasLeft)) {
+    const isUnknown = messages.filter(hasLeft).every(({ state }) => state === 'unknown');
+    return isUnknown ? { outcome: 'unknown', reason: messages[0]?.reason ?? null } : { outcome: 'sent', reason: null };
+  }
+  const last = messages.at(-1);
+  return (last && messageOutcome(last)) ?? journeyOutcome(journey);
+}
+
+function messageOutcome({ state, reason }: JourneyMessage): Verdict | null {
+  switch (state) {
+    case 'held':
+    case 'failed':
+    case 'unknown':
+      return { outcome: state, reason };
+    case 'scheduled':
+    case 'claimed':
+    case 'sending':
+    case 'retry':
+      return { outcome: 'due', reason: null };
+    default:
+      return null;
+  }
+}
+
+/** What ended before anything left; the journey knows whether it was too late or called off. */
+function journeyOutcome({ state, reason }: RecordedJourney): Verdict {
+  switch (state) {
+    case 'suppressed':
+    case 'cancelled':
+    case 'expired':
+    case 'held':
+      return { outcome: state, reason };
+    case 'planned':
+    case 'active':
+      return { outcome: 'due', reason: null };
+    case 'finished':
+      return { outcome: 'failed', reason };
+  }
+}
+
+/** The first check that fails decides; those before the table of checks mean that there is no occurrence. */
+function recomputedOutcome(rule: Rule, occasion: Occasion | null, list: readonly ExplainedCheck[]): Verdict {
+  const failed = (name: string) => list.find((one) => one.name === name && !one.passed);
+  const isFiltered = list.some(({ name, passed }) => name.startsWith('trigger') && !passed);
+  if (occasion === null || isFiltered) return { outcome: 'not-due', reason: 'no-anchor' };
+  if (failed('due')) return { outcome: 'not-due', reason: 'not-due' };
+  if (failed('audience')) return { outcome: 'not-due', reason: 'audience' };
+  if (rule.state === 'draft') return { outcome: 'not-due', reason: 'rule-paused' };
+  if (failed('active-from')) return { outcome: 'suppressed', reason: 'before-activation' };
+  if (rule.state === 'paused') return { outcome: 'held', reason: 'rule-paused' };
+  for (const row of checks) {
+    const found = failed(row.name);
+    if (found?.reason != null) return { outcome: row.outcome(found.reason), reason: found.reason };
+  }
+  return { outcome: 'due', reason: null };
+}

@@ -1,0 +1,16 @@
+import { sql } from 'kysely';
+import type { Trx } from '../database/connect.ts';
+
+/** What a clinic's background roles would have to do, by its own clock. */
+export interface TestWork {
+  plan: Temporal.Instant | null;
+  dispatch: Temporal.Instant | null;
+}
+
+export async function findTestWork(trx: Trx, clinicId: string): Promise<TestWork> {
+  const { rows } = await sql<TestWork>`
+    select min(next_at) filter (where kind = 'plan') as plan,
+           min(next_at) filter (where kind = 'dispatch') as dispatch
+    from clinic_work where clinic_id = ${clinicId}`.execute(trx);
+  return rows[0] ?? { plan: null, dispatch: null };
+}
