@@ -1,5 +1,5 @@
 import type { FastifySchemaCompiler } from 'fastify';
-import type { TSchema } from 'typebox';
+import { type TSchema, Type } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { AppError, type Fault } from '../errors.ts';
 import { schemaFaults, textFaults } from '../schema-faults.ts';
@@ -15,7 +15,8 @@ export const validatorCompiler: FastifySchemaCompiler<TSchema> = ({ schema, http
     const prepared = prepare(value);
     const unstorable = httpPart === 'body' ? [] : textFaults(prepared);
     if (unstorable.length > 0) return { error: refused(unstorable) };
-    if (check.Check(prepared)) return { value: prepared };
+    const isLeftOut = prepared === undefined || prepared === null;
+    if (check.Check(prepared) || (isLeftOut && Type.IsOptional(schema))) return { value: prepared };
     return { error: refused(schemaFaults(check.Errors(prepared))) };
   };
 };

@@ -1,8 +1,12 @@
-import { Type } from 'typebox';
+import { type Static, Type } from 'typebox';
 import { channelNames } from '../../channels/channel.ts';
 import { notFound } from '../../errors.ts';
+import type { Clinic } from '../../history/clinic.ts';
+import { formatMicros } from '../../money.ts';
 import {
   type ChannelView,
+  type EffectiveChannel,
+  findConfiguredChannel,
   getChannel,
   listChannels,
   putChannel,
@@ -11,7 +15,7 @@ import type { App } from '../app-types.ts';
 import { atClinic } from '../at-clinic.ts';
 import type { AppDeps } from '../deps.ts';
 import { wholeListOf } from '../page.ts';
-import { ChannelName, Instant, nullable, strict } from '../words.ts';
+import { ChannelName, Instant, Money, nullable, strict } from '../words.ts';
 
 const Tariff = Type.Record(Type.String(), Type.String({ maxLength: 20 }), {
   maxProperties: 300,
@@ -82,6 +86,18 @@ const ChannelOut = Type.Object(
   { title: 'Channel', description: 'A way to patients, and through whom.' },
 );
 
+const HealthOut = Type.Object(
+  {
+    ok: Type.Boolean(),
+    balance: nullable(Money),
+    detail: nullable(Type.String({ description: 'Our words for what is wrong.' })),
+  },
+  { title: 'ChannelHealth' },
+);
+
+/** A provider that says nothing for so long does not work. */
+const healthMs = 8_000;
+
 const Params = Type.Object({ channel: Type.String({ description: channelNames.join(', ') }) });
 
 export const channelRoutes = (deps: AppDeps) => async (app: App) => {
@@ -144,7 +160,49 @@ export const channelRoutes = (deps: AppDeps) => async (app: App) => {
       return toOut(deps, stored);
     },
   );
+
+  app.post(
+    '/v1/channels/:channel/test',
+    {
+      config: { access: 'manage', ticks: false },
+      schema: {
+        operationId: 'testChannel',
+        tags: ['Engagement'],
+        summary: 'Ask the provider whether the credentials work; nothing is sent to anybody',
+        params: Params,
+        response: { 200: HealthOut },
+      },
+    },
+    async (request) => {
+      const { clinic, clinicId, run } = atClinic(deps, request);
+      const name = channelOf(request.params.channel);
+      const channel = await run((trx) => findConfiguredChannel(deps, trx, clinicId, name));
+      if (channel === null) throw notFound('channel');
+      return askHealth(deps, clinic, channel, request.signal);
+    },
+  );
 };
+
+/** A test clinic reaches no provider, not even to ask. */
+async function askHealth(
+  deps: AppDeps,
+  clinic: Clinic,
+  { adapter, config }: EffectiveChannel,
+  signal: AbortSignal,
+): Promise<Static<typeof HealthOut>> {
+  if (adapter.isLocal || adapter.health === undefined || clinic.mode === 'test') {
+    return { ok: true, balance: null, detail: null };
+  }
+  const now = () => deps.clock.now();
+  const deadline = now().add({ milliseconds: healthMs });
+  const context = { signal, deadline, http: deps.http, log: deps.log, now };
+  const { ok, balance, detail = null } = await adapter.health(config, context);
+  const shown = balance && {
+    amount: formatMicros(balance.micros, balance.currency),
+    currency: balance.currency,
+  };
+  return { ok, balance: shown ?? null, detail };
+}
 
 function channelOf(name: string) {
   const known = channelNames.find((channel) => channel === name);

@@ -160,18 +160,14 @@ export const ClinicOut = Type.Object(
   { title: 'Clinic', description: 'A clinic and its settings.' },
 );
 
-export function toClinicOut({
-  testNow,
-  settings,
-  createdAt,
-  ...clinic
-}: Clinic): Static<typeof ClinicOut> {
+export function toClinicOut(clinic: Clinic): Static<typeof ClinicOut> {
+  const { id, name, timeZone, country, language, currency, mode, testNow, settings } = clinic;
   return {
-    ...clinic,
+    ...{ id, name, timeZone, country, language, currency, mode },
     ...(testNow !== null && { now: testNow.toString() }),
     ...settings,
     sendWindow: settings.sendWindow ?? defaultSendWindow,
-    createdAt: createdAt.toString(),
+    createdAt: clinic.createdAt.toString(),
   };
 }
 

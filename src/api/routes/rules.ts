@@ -1,5 +1,9 @@
 import { Type } from 'typebox';
 import { notFound } from '../../errors.ts';
+import { parseHostId } from '../../history/host-id.ts';
+import { findPatientId } from '../../history/patient-store.ts';
+import { explainOutcomes, explainRule } from '../../rules/explain.ts';
+import { listDue, previewRule } from '../../rules/preview.ts';
 import { ruleInSchema, ruleOutSchema, rulePatchSchema } from '../../rules/rule.ts';
 import {
   activateRule,
@@ -15,8 +19,18 @@ import {
 import type { App } from '../app-types.ts';
 import { atClinic } from '../at-clinic.ts';
 import type { AppDeps } from '../deps.ts';
-import { pageOf, pageQuery, pager, wholeListOf } from '../page.ts';
-import { done, Id, Instant, strict } from '../words.ts';
+import { pageLimitMax, pageOf, pageQuery, pager, wholeListOf } from '../page.ts';
+import {
+  ChannelName,
+  Day,
+  done,
+  HostIdText,
+  Id,
+  Instant,
+  Money,
+  nullable,
+  strict,
+} from '../words.ts';
 
 const RuleIn = { ...ruleInSchema, title: 'RuleIn' };
 const RulePatch = { ...rulePatchSchema, title: 'RulePatch' };
@@ -32,6 +46,69 @@ const VersionOut = Type.Object(
   },
   { title: 'RuleVersion' },
 );
+
+const Count = Type.Integer({ minimum: 0 });
+
+const PreviewOut = Type.Object(
+  {
+    recipients: Count,
+    messages: Type.Record(Type.String(), Count, { description: 'By channel.' }),
+    suppressed: Type.Record(Type.String(), Count, { description: 'By reason.' }),
+    holdout: Count,
+    cost: Money,
+    samples: Type.Array(
+      Type.Object({
+        patientId: HostIdText,
+        channel: ChannelName,
+        scheduledAt: Instant,
+        text: nullable(Type.String()),
+        segments: Count,
+      }),
+    ),
+    warnings: Type.Array(Type.String()),
+  },
+  { title: 'RulePreview' },
+);
+
+const DueOut = Type.Object(
+  {
+    patientId: HostIdText,
+    occurrence: Type.String({ examples: ['visit:v-901'] }),
+    dueAt: Instant,
+    channel: nullable(ChannelName),
+    outcome: Type.String({ description: 'What would become of it now.' }),
+    reason: nullable(Type.String()),
+  },
+  { title: 'DuePatient' },
+);
+
+const ExplanationOut = Type.Object(
+  {
+    patientId: HostIdText,
+    rule: Type.Object({ id: Id, version: Type.Integer() }),
+    on: Type.String({ description: 'The local day that is explained.' }),
+    occurrence: nullable(Type.String()),
+    dueAt: nullable(Instant),
+    basis: Type.Enum(['recorded', 'recomputed']),
+    outcome: Type.Enum([...explainOutcomes]),
+    reason: nullable(Type.String()),
+    checks: Type.Array(
+      Type.Object({
+        name: Type.String(),
+        passed: Type.Boolean(),
+        reason: nullable(Type.String()),
+        seen: Type.Unknown(),
+        wanted: Type.Unknown(),
+      }),
+      { description: 'All in order, also after the first that fails.' },
+    ),
+  },
+  { title: 'Explanation', description: 'Why a patient gets it, or does not.' },
+);
+
+/** Planning days ahead over a large clinic takes as long as it takes. */
+const previewMs = 5 * 60_000;
+const slow = { statementTimeoutMs: previewMs };
 
 export const ruleRoutes = (deps: AppDeps) => async (app: App) => {
   app.post(
@@ -216,6 +293,75 @@ export const ruleRoutes = (deps: AppDeps) => async (app: App) => {
         changedAt: version.changedAt.toString(),
       }));
       return { data, nextCursor: null };
+    },
+  );
+
+  app.post(
+    '/v1/rules/:id/preview',
+    {
+      config: { access: 'read', ticks: false },
+      handlerTimeout: previewMs,
+      schema: {
+        operationId: 'previewRule',
+        tags: ['Engagement'],
+        summary: 'Show who would get what on some days, and what it would cost; nothing is sent',
+        params: Params,
+        body: strict({ from: Day, to: Day }, { title: 'RulePreviewIn' }),
+        response: { 200: PreviewOut },
+      },
+    },
+    async (request) => {
+      const { caller, clinicId, now, run } = atClinic(deps, request);
+      const question = { ruleId: request.params.id, source: caller.source, ...request.body };
+      return run((trx) => previewRule(deps, trx, clinicId, question, now), slow);
+    },
+  );
+
+  app.get(
+    '/v1/rules/:id/due',
+    {
+      config: { access: 'read' },
+      handlerTimeout: previewMs,
+      schema: {
+        operationId: 'listDue',
+        tags: ['Engagement'],
+        summary: 'The recall list of some days, by due instant',
+        params: Params,
+        querystring: strict({ from: Day, to: Day, limit: pageQuery.limit }),
+        response: { 200: wholeListOf(DueOut) },
+      },
+    },
+    async (request) => {
+      const { caller, clinicId, now, run } = atClinic(deps, request);
+      const { from, to, limit = pageLimitMax } = request.query;
+      const question = { ruleId: request.params.id, source: caller.source, from, to, limit };
+      const data = await run((trx) => listDue(deps, trx, clinicId, question, now), slow);
+      return { data, nextCursor: null };
+    },
+  );
+
+  app.get(
+    '/v1/rules/:id/explain',
+    {
+      config: { access: 'read' },
+      schema: {
+        operationId: 'explainRule',
+        tags: ['Engagement'],
+        summary: 'Every check of a rule for one patient, with the value seen, due or not',
+        params: Params,
+        querystring: strict({ patientId: HostIdText, on: Type.Optional(Day) }),
+        response: { 200: ExplanationOut },
+      },
+    },
+    async (request) => {
+      const { caller, clinicId, now, run } = atClinic(deps, request);
+      const { patientId: asked, on } = request.query;
+      return run(async (trx) => {
+        const patientId = await findPatientId(trx, clinicId, parseHostId(asked, caller.source));
+        if (patientId === null) throw notFound('patient');
+        const question = { ruleId: request.params.id, patientId, on, source: caller.source };
+        return explainRule(deps, trx, clinicId, question, now);
+      });
     },
   );
 };
