@@ -37,7 +37,7 @@ const followUp = `{{patient.name.salutation|Здравствуйте}}, это {
 export const ru: ReadyMadeTexts = {
   recall: {
     sms: {
-      text: '{{patient.name.salutation|Здравствуйте}}, это {{clinic.name}}. Приглашаем Вас на плановый визит. Записаться: {{clinic.phone|по телефону клиники}}',
+      text: '{{patient.name.salutation|Здравствуйте}}, это {{clinic.name}}. Приглашаем Вас на плановый визит. Записаться можно по телефону {{clinic.phone|клиники}}',
     },
     email: {
       subject: 'Приглашаем Вас на плановый визит',
