@@ -17,6 +17,9 @@ export function unansweredError(result: Exclude<HttpResult, Answered>): AdapterE
       message: 'The provider may have taken it; no whole answer came.',
     };
   }
+  if (result.reason === 'aborted') {
+    return { ...known, class: 'temporary', scope: 'message', message: 'We gave the call up.' };
+  }
   return isOurs
     ? { ...known, class: 'config', message: 'The provider’s address cannot be called.' }
     : { ...known, class: 'temporary', message: 'The provider could not be reached.' };

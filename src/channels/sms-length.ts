@@ -34,6 +34,14 @@ export function smsLength(text: string): SmsLength {
   return { encoding: 'gsm7', segments: gsm7Parts(text), units };
 }
 
+/** Whether all of it can be written in the short alphabet. */
+export function isGsm7(text: string): boolean {
+  for (let at = 0; at < text.length; at += 1) {
+    if (septets[text.charCodeAt(at)] === 0) return false;
+  }
+  return true;
+}
+
 function gsm7Parts(text: string): number {
   let parts = 1;
   let filled = 0;

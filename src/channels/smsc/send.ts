@@ -9,7 +9,8 @@ import type {
 } from '../channel.ts';
 import { failedOutcome, unreadableError } from '../failure.ts';
 import { parsePrice } from '../price.ts';
-import { smsLength } from '../sms-length.ts';
+import { type SmsLength, smsLength } from '../sms-length.ts';
+import { foldToGsm7, isFoldable, transformText } from '../sms-transform.ts';
 import { callSmsc, digitsOf } from './call.ts';
 import { withoutPerson } from './callback.ts';
 import { refusal } from './codes.ts';
@@ -22,18 +23,31 @@ interface Wire {
   text: string;
 }
 
-export function prepare(message: OutboundMessage): PreparedMessage {
-  const text = message.content.text.replace(/\r\n?/g, '\n');
+export function prepare(message: OutboundMessage, config: SmscConfig): PreparedMessage {
+  const lines = message.content.text.replace(/\r\n?/g, '\n');
+  const text = transformText(lines, config.options.textTransform ?? 'none');
   const { encoding, segments } = smsLength(text);
   const wire: Wire = { phone: message.to, text };
   return {
     ...message,
     encoding,
     segments,
-    warnings: text.length > charactersMax ? ['too-long'] : [],
+    warnings: warningsOf(text, { encoding, segments }),
     batchKey: batchKeyOf(text, message.expiresAt),
     wire,
   };
+}
+
+function warningsOf(
+  text: string,
+  { encoding, segments }: Pick<SmsLength, 'encoding' | 'segments'>,
+): string[] {
+  const isDear =
+    encoding === 'ucs2' && isFoldable(text) && smsLength(foldToGsm7(text)).segments < segments;
+  return [
+    ...(text.length > charactersMax ? ['too-long'] : []),
+    ...(isDear ? ['accents-cost-parts'] : []),
+  ];
 }
 
 /** One call has one life for all its messages, so only those that end about together share it. */
