@@ -363,9 +363,11 @@ t.test('what is no resource, and what no Bundle may be, is a 400 with a pointer'
   for (const body of [null, [], 'x', {}, { resourceType: 7 }])
     await t.rejects(tell(test, body), { code: 'validation' });
   await t.rejects(tell(test, { resourceType: 'Bundle', type: 'message' }), {
+    code: 'validation',
     faults: [{ pointer: '/type' }],
   });
   await t.rejects(tell(test, { resourceType: 'Bundle', type: 'transaction', entry: {} }), {
+    code: 'validation',
     faults: [{ pointer: '/entry' }],
   });
   await t.rejects(
