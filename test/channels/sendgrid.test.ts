@@ -139,6 +139,8 @@ t.test('mails that cannot share a body travel alone', async (t) => {
     given.message({ content: { text: 'x %retorno:text% y' } }),
   );
   t.not(plain?.batchKey, html?.batchKey);
+  const [odd] = given.prepare(given.message({ to: 'nobody@nowhere' }));
+  t.equal(odd?.batchKey, null, 'a doubtful address');
   t.equal(long?.batchKey, null);
   t.equal(tagged?.batchKey, null);
   for (const alone of [long, tagged]) {

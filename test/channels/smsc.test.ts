@@ -165,8 +165,17 @@ t.test('a text of several lines, colons and a Russian name arrives as it was', a
   t.same(new Set(given.simulator.messages().map((it) => it.sender)), new Set(['CLINIC']));
 });
 
-t.test('a text that would change in a batch travels alone', async (t) => {
+t.test('a message that would spoil a batch travels alone', async (t) => {
   const given = await setup(t);
+  const doubtful = given.prepare(
+    given.message({ to: '+123' }),
+    given.message({ content: { text: 'x'.repeat(1001) } }),
+    given.message({ content: { text: '' } }),
+  );
+  t.same(
+    doubtful.map(({ batchKey }) => batchKey),
+    [null, null, null],
+  );
   const [odd] = given.prepare(given.message({ content: { text: 'C:\\new' } }));
   t.equal(odd?.batchKey, null);
   if (odd) await given.adapter.send([odd], given.config, given.context);

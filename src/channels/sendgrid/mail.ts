@@ -23,15 +23,24 @@ export function prepare(message: OutboundMessage): PreparedMessage {
   const wire: Wire = {
     subject: oneLine(subject ?? text),
     text,
-    ...(html === undefined ? {} : { html }),
+    // A part without content would be refused.
+    ...(html ? { html } : {}),
   };
   return {
     ...message,
     segments: 1,
     warnings: subject === undefined ? ['no-subject'] : [],
-    batchKey: isSubstitutable(wire) ? (html === undefined ? 'text' : 'html') : null,
+    batchKey: batchKeyOf(message.to, wire),
     wire,
   };
+}
+
+const plainAddress = /^[^\s@<>()[\],:;"\\]+@[a-z0-9-]+(\.[a-z0-9-]+)*\.[a-z]{2,}$/i;
+
+/** SendGrid refuses a whole call for one wrong address, so a doubtful one travels alone. */
+function batchKeyOf(to: string, wire: Wire): string | null {
+  if (!plainAddress.test(to) || wire.text === '' || !isSubstitutable(wire)) return null;
+  return wire.html === undefined ? 'text' : 'html';
 }
 
 const subjectCharactersMax = 200;

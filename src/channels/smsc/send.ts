@@ -33,7 +33,7 @@ export function prepare(message: OutboundMessage, config: SmscConfig): PreparedM
     encoding,
     segments,
     warnings: warningsOf(text, { encoding, segments }),
-    batchKey: batchKeyOf(text, message.expiresAt),
+    batchKey: batchKeyOf(wire, message.expiresAt),
     wire,
   };
 }
@@ -50,8 +50,14 @@ function warningsOf(
   ];
 }
 
-/** One call has one life for all its messages, so only those that end about together share it. */
-function batchKeyOf(text: string, expiresAt: Temporal.Instant): string | null {
+const phoneForm = /^\+[1-9]\d{9,14}$/;
+
+/**
+ * One call has one life for all its messages, so only those that end about together share it. What
+ * SMSC.ru would refuse, or read as something else, travels alone and spoils no batch.
+ */
+function batchKeyOf({ phone, text }: Wire, expiresAt: Temporal.Instant): string | null {
+  if (!phoneForm.test(phone) || text === '' || text.length > charactersMax) return null;
   // In a batch a backslash and n are a line break, and nothing escapes them.
   if (text.includes('\\n')) return null;
   return String(Math.floor(expiresAt.epochMilliseconds / 3_600_000));
