@@ -79,18 +79,23 @@ export async function lockJourneys(
   return rows;
 }
 
-/** The earliest due instant of each rule's open journeys of these patients. */
+export interface EarliestOpen {
+  dueAt: Temporal.Instant;
+  createdAt: Temporal.Instant;
+}
+
+/** How far back each rule's open journeys of these patients reach. */
 export async function earliestOpen(
   trx: Trx,
   clinicId: string,
   patientIds: readonly string[],
-): Promise<Map<string, Temporal.Instant>> {
-  const { rows } = await sql<{ rule_id: string; due_at: Temporal.Instant }>`
-    select rule_id, min(due_at) as due_at from journeys
+): Promise<Map<string, EarliestOpen>> {
+  const { rows } = await sql<EarliestOpen & { ruleId: string }>`
+    select rule_id as "ruleId", min(due_at) as "dueAt", min(created_at) as "createdAt" from journeys
     where clinic_id = ${clinicId} and patient_id = any(${[...patientIds]}::uuid[])
       and state = any(${[...openStates]}::text[])
     group by rule_id`.execute(trx);
-  return new Map(rows.map((row) => [row.rule_id, row.due_at]));
+  return new Map(rows.map((row) => [row.ruleId, row]));
 }
 
 export type JourneyChange = Pick<

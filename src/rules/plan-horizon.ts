@@ -1,10 +1,9 @@
 import type { Trx } from '../database/connect.ts';
 import type { Clinic } from '../history/clinic.ts';
-import { addToDay, localDay, startOfDay } from '../local-time.ts';
+import { horizonAt } from './horizon.ts';
 import { type Planned, writePlans } from './plan-changes.ts';
 import { isAfter, openCases, type RulesDeps, readTerms } from './plan-context.ts';
 import { planOccasion } from './plan-occasion.ts';
-import type { Rule } from './rule.ts';
 import { lockRule, setPlannedThrough } from './rule-store.ts';
 import { streamOccasions } from './selection-store.ts';
 
@@ -12,20 +11,6 @@ import { streamOccasions } from './selection-store.ts';
  * Plans what no event starts, behind a watermark for each rule. Whole days of the clinic are planned as
  * each day begins, so that what is due within 48 hours is always there to be seen.
  */
-
-/** Today and the two days after it hold the next 48 hours. */
-const daysAhead = 'P3D';
-
-/** How far a rule must be planned at that instant: to the end of the day after tomorrow. */
-export function horizonAt(now: Temporal.Instant, zone: string): Temporal.Instant {
-  return startOfDay(addToDay(localDay(now, zone), daysAhead), zone);
-}
-
-/** When the watermark of a rule must move on: as the day begins from which it falls short. */
-export function nextHorizonAt({ plannedThrough }: Rule, zone: string): Temporal.Instant | null {
-  if (plannedThrough === null) return null;
-  return startOfDay(addToDay(localDay(plannedThrough, zone), '-P2D'), zone);
-}
 
 /** Moves a rule's watermark to its horizon; nothing where another planner has been here. */
 export async function planHorizon(

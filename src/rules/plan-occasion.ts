@@ -2,6 +2,7 @@ import type { JourneyMessage, NewMessage } from '../outbox/message-store.ts';
 import { hasLeft, isWaiting } from './advance-journey.ts';
 import { type Case, type CheckTerms, type Decision, decide } from './checks.ts';
 import type { Contact } from './choose-contact.ts';
+import { horizonAt } from './horizon.ts';
 import { isOpen, type Journey, type JourneyChange, type NewJourney } from './journey-store.ts';
 import type { Changes, NewPlan } from './plan-changes.ts';
 import { isAfter, later, toMessage } from './plan-context.ts';
@@ -36,8 +37,9 @@ export function isBegun(message: JourneyMessage): boolean {
   return hasLeft(message) || message.state === 'failed';
 }
 
-function isNew({ rule, occasion }: Case, { now }: CheckTerms): boolean {
-  return isAfter(occasion.dueAt, later(rule.activeFrom ?? now, now.subtract(lookBack)));
+function isNew({ rule, occasion: { dueAt } }: Case, { clinic, now }: CheckTerms): boolean {
+  const horizon = later(rule.plannedThrough ?? now, horizonAt(now, clinic.timeZone));
+  return isAfter(dueAt, later(rule.activeFrom ?? now, now.subtract(lookBack))) && !isAfter(dueAt, horizon);
 }
 
 /** The journey of a new occasion, with the messages of its first step; null for what never was one. */

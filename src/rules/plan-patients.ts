@@ -2,12 +2,12 @@ import type { Trx } from '../database/connect.ts';
 import { type JourneyMessage, journeyMessages, recheckHeld } from '../outbox/message-store.ts';
 import { advanceLadders, type Ladder } from './advance-ladders.ts';
 import type { Case, CheckTerms } from './checks.ts';
-import { earliestOpen, isOpen, type Journey, lockJourneys } from './journey-store.ts';
+import { horizonAt } from './horizon.ts';
+import { type EarliestOpen, earliestOpen, isOpen, type Journey, lockJourneys } from './journey-store.ts';
 import { findLostReasons, type LostReason } from './lost-store.ts';
 import { moveToSurvivors } from './move-patients-store.ts';
 import { type Changes, noChanges, type Planned, writeChanges } from './plan-changes.ts';
-import { earlier, later, openCases, type RulesDeps, readTerms } from './plan-context.ts';
-import { horizonAt } from './plan-horizon.ts';
+import { earlier, isAfter, later, openCases, type RulesDeps, readTerms } from './plan-context.ts';
 import { considerOccasion, isBegun, lookBack, withdraw } from './plan-occasion.ts';
 import type { Rule } from './rule.ts';
 import { shareActiveRules } from './rule-store.ts';
@@ -88,6 +88,7 @@ function keyOf(of: { ruleId: string; patientId: string; occurrence: string }): s
   return `${of.ruleId} ${of.patientId} ${of.occurrence}`;
 }
 
+const farOff = Temporal.Duration.from({ hours: 400 * 24 });
 const oneMs = Temporal.Duration.from({ milliseconds: 1 });
 
 /**
@@ -96,14 +97,17 @@ const oneMs = Temporal.Duration.from({ milliseconds: 1 });
  */
 function windowOf(
   { activeFrom, plannedThrough }: Rule,
-  earliestDue: Temporal.Instant | undefined,
+  open: EarliestOpen | undefined,
   { clinic, now }: CheckTerms,
 ): DueWindow | null {
   if (activeFrom === null) return null;
   const horizon = horizonAt(now, clinic.timeZone);
   const upTo = plannedThrough === null ? horizon : later(plannedThrough, horizon);
   const start = later(activeFrom, now.subtract(lookBack));
-  const after = earliestDue === undefined ? start : earlier(start, earliestDue.subtract(oneMs));
+  if (open === undefined) return { after: start, upTo };
+  const after = earlier(start, open.dueAt.subtract(oneMs));
+  // What was planned by another trigger may have moved far either way.
+  if (isAfter(activeFrom, open.createdAt)) return { after: earlier(after, now.subtract(farOff)), upTo: now.add(farOff) };
   return { after, upTo };
 }
 

@@ -3,10 +3,11 @@ import { withClinic } from '../database/with-clinic.ts';
 import { rescheduleClinic } from '../history/clinic-work-store.ts';
 import { findClinic } from '../history/clinic-store.ts';
 import { takeReplanMarks } from '../history/replan-store.ts';
+import { horizonAt, nextHorizonAt } from './horizon.ts';
 import { finishJourneys, hasReplanMarks, nextJourneyAt, patientsWithDueJourneys } from './journey-store.ts';
 import type { Planned } from './plan-changes.ts';
 import { earlier, isAfter, type RulesDeps } from './plan-context.ts';
-import { horizonAt, nextHorizonAt, planHorizon } from './plan-horizon.ts';
+import { planHorizon } from './plan-horizon.ts';
 import { planPatients } from './plan-patients.ts';
 import { listActiveRules } from './rule-store.ts';
 
