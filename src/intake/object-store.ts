@@ -143,7 +143,9 @@ export async function upsertAppointments(
       occurred_ms, version, hash, ${now}::timestamptz, ${now}::timestamptz
     from ${rowSet(rows, appointmentTypes, 'r')}
     on conflict (clinic_id, source, external_id) do update set
-      patient_id = excluded.patient_id, status = excluded.status, confirmation = excluded.confirmation,
+      patient_id = excluded.patient_id, status = excluded.status,
+      -- Where the host says nothing of it, the patient's own answer stays until the appointment moves.
+      confirmation = coalesce(excluded.confirmation, case when excluded.start_revision = a.start_revision then a.confirmation end),
       start_at = excluded.start_at, end_at = excluded.end_at, time_zone = excluded.time_zone,
       start_revision = excluded.start_revision,
       practitioner_id = excluded.practitioner_id, practitioner_name = excluded.practitioner_name,

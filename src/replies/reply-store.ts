@@ -105,6 +105,24 @@ export async function findAnsweredMessage(
   return rows[0] ?? null;
 }
 
+/** The message of ours that a provider knows by that id. */
+export async function findMessageOfProvider(
+  trx: Trx,
+  clinicId: string,
+  channel: ChannelName,
+  providerMessageId: string,
+): Promise<string | null> {
+  const row = await trx
+    .selectFrom('messages')
+    .select('id')
+    .where('clinic_id', '=', clinicId)
+    .where('provider_message_id', '=', providerMessageId)
+    .where('channel', '=', channel)
+    .orderBy('id', 'desc')
+    .executeTakeFirst();
+  return row?.id ?? null;
+}
+
 /** The last message that went to each person at this address since then, the latest first. */
 export async function findMessagesTo(
   trx: Trx,

@@ -88,9 +88,7 @@ async function take(
   verify(adapter, raw, configured);
   const parsed = adapter.parseCallback(raw, configured.config);
   const now = clinicNow(clinic, deps.clock);
-  await withClinic(deps.db, clinicId, (trx) =>
-    recordNews(trx, clinic, channel, parsed.events, now),
-  );
+  await recordNews(deps.db, clinic, channel, parsed.events, now);
   const { status = 200, headers = {}, body = '' } = parsed.reply ?? {};
   return reply.code(status).headers(headers).send(body);
 }
