@@ -19,6 +19,7 @@ import { callbackRoutes } from './routes/callbacks.ts';
 import { channelRoutes } from './routes/channels.ts';
 import { clinicRoutes } from './routes/clinics.ts';
 import { eventRoutes } from './routes/events.ts';
+import { fhirRoutes } from './routes/fhir.ts';
 import { keyRoutes } from './routes/keys.ts';
 import { linkRoutes } from './routes/links.ts';
 import { messageRoutes } from './routes/messages.ts';
@@ -84,6 +85,7 @@ export async function buildApp(deps: AppDeps): Promise<App> {
   await app.register(ownClinicRoutes(deps));
   await app.register(keyRoutes(deps));
   await app.register(eventRoutes(deps));
+  await app.register(fhirRoutes(deps));
   await app.register(objectRoutes(deps));
   await app.register(patientRoutes(deps));
   await app.register(patientHistoryRoutes(deps));

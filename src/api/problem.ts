@@ -109,6 +109,7 @@ const fastifyCodes: Readonly<Record<string, [ErrorCode, string]>> = {
   FST_ERR_CTP_BODY_TOO_LARGE: ['too-large', 'The body is over the limit.'],
   FST_ERR_HANDLER_TIMEOUT: ['unavailable', 'The request took too long.'],
   FST_ERR_ASYNC_CONSTRAINT: ['validation', 'The request is malformed.'],
+  FST_ERR_MAX_PARAM_LENGTH: ['not-found', 'There is no such path.'],
   FST_ERR_BAD_URL: ['validation', 'The path is malformed.'],
 };
 

@@ -110,7 +110,7 @@ function client(app: App, key: string): Client {
     const answer = await app.inject({ ...options, headers });
     return {
       status: answer.statusCode,
-      body: isJson(answer.headers['content-type']) ? answer.json() : {},
+      body: isJson(answer.headers['content-type']) && answer.body !== '' ? answer.json() : {},
       text: answer.body,
       headers: answer.headers,
     };
