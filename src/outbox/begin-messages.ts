@@ -28,11 +28,11 @@ import {
   findAddresses,
   findRecipients,
   type GuardFacts,
-  lockMessages,
   type Recipient,
   readGuardFacts,
 } from './guard-store.ts';
 import { countsTowardCaps, heldFor, heldUntilTomorrow, judgeMessage } from './judge-message.ts';
+import { lockMessages } from './lock-messages-store.ts';
 import { readMeetings, type Spoken } from './meeting-store.ts';
 import { releaseContactDays } from './message-store.ts';
 import { priceOf } from './price.ts';

@@ -96,7 +96,8 @@ export async function commitSending(
         client_ref = l."clientRef", subject = l.subject, text = l.text, encoding = l.encoding,
         segments = l.segments, cost_micros = l."costMicros", cost_currency = l."costCurrency", updated_at = ${now}
       from jsonb_to_recordset(${JSON.stringify(leaving)}::jsonb) as l ${leavingColumns}
-      where m.clinic_id = ${clinicId} and m.id = l.id and m.state = 'claimed' and m.lease_epoch = l."leaseEpoch"
+      where m.clinic_id = ${clinicId} and m.id = any(${leaving.map(({ id }) => id)}::uuid[]) and m.id = l.id
+        and m.state = 'claimed' and m.lease_epoch = l."leaseEpoch"
         and m.lease_until > clock_timestamp() + ${`${leaseNeededMs} ms`}::interval
         and not m.cancel_requested
       returning m.id, m.attempt_no, m.provider, m.client_ref
@@ -128,7 +129,8 @@ export async function commitLocal(
         cost_micros = l."costMicros", cost_currency = l."costCurrency",
         sent_at = ${now}, delivered_at = ${now}, settled_at = ${now}, updated_at = ${now}
       from jsonb_to_recordset(${JSON.stringify(leaving)}::jsonb) as l ${leavingColumns}
-      where m.clinic_id = ${clinicId} and m.id = l.id and m.state = 'claimed' and m.lease_epoch = l."leaseEpoch"
+      where m.clinic_id = ${clinicId} and m.id = any(${leaving.map(({ id }) => id)}::uuid[]) and m.id = l.id
+        and m.state = 'claimed' and m.lease_epoch = l."leaseEpoch"
       returning m.id, m.attempt_no, m.provider, m.client_ref
     )
     insert into attempts (clinic_id, message_id, attempt_no, provider, client_ref, started_at, finished_at, outcome)
@@ -193,7 +195,6 @@ export async function commitStayed(
       settled_at = case when s.state = 'held' then null else ${now}::timestamptz end, updated_at = ${now}
     from jsonb_to_recordset(${JSON.stringify(stayed)}::jsonb) as s (id uuid, "leaseEpoch" integer, "patientId" uuid,
       state text, reason text, "nextAt" timestamptz)
-    where m.clinic_id = ${clinicId} and m.id = s.id and m.state = ${from} and m.lease_epoch = s."leaseEpoch"`.execute(
-    trx,
-  );
+    where m.clinic_id = ${clinicId} and m.id = any(${stayed.map(({ id }) => id)}::uuid[]) and m.id = s.id
+      and m.state = ${from} and m.lease_epoch = s."leaseEpoch"`.execute(trx);
 }

@@ -63,8 +63,9 @@ export async function findAddresses(
           when 'whatsapp' then p.whatsapp_address when 'telegram' then p.telegram_address end
       end as address
     from jsonb_to_recordset(${JSON.stringify(recipients)}::jsonb) as asked (id uuid, "patientId" uuid)
-    join messages m on m.clinic_id = ${clinicId} and m.id = asked.id
-    join patients p on p.clinic_id = ${clinicId} and p.id = asked."patientId"`.execute(trx);
+    join messages m on m.clinic_id = ${clinicId} and m.id = asked.id and m.id = any(${idsOf(recipients)}::uuid[])
+    join patients p on p.clinic_id = ${clinicId} and p.id = asked."patientId"
+      and p.id = any(${patientIdsOf(recipients)}::uuid[])`.execute(trx);
   return new Map(rows.map((row) => [row.id, row.address]));
 }
 
@@ -112,17 +113,6 @@ export interface GuardFacts {
   hasTaskOutcome: boolean;
   contactsToday: number;
   contactsThisWeek: number;
-}
-
-/** In the order of their ids, as everyone takes them who takes several. */
-export async function lockMessages(
-  trx: Trx,
-  clinicId: string,
-  messageIds: readonly string[],
-): Promise<void> {
-  await sql`
-    select from messages where clinic_id = ${clinicId} and id = any(${[...messageIds]}::uuid[])
-    order by id for no key update`.execute(trx);
 }
 
 export interface Asked extends Recipient {
@@ -201,8 +191,9 @@ export async function readGuardFacts(
           and t.outcome = any(${[...answeringOutcomes]}::text[]))`)} as "hasTaskOutcome",
       coalesce(caps.today, 0)::int as "contactsToday", coalesce(caps.week, 0)::int as "contactsThisWeek"
     from jsonb_to_recordset(${JSON.stringify(asked)}::jsonb) as asked (id uuid, "patientId" uuid, address text)
-    join messages m on m.clinic_id = ${clinicId} and m.id = asked.id
+    join messages m on m.clinic_id = ${clinicId} and m.id = asked.id and m.id = any(${idsOf(asked)}::uuid[])
     join patients p on p.clinic_id = ${clinicId} and p.id = asked."patientId"
+      and p.id = any(${patientIdsOf(asked)}::uuid[])
     left join contact_points cp on cp.clinic_id = ${clinicId} and cp.address = asked.address
     left join lateral jsonb_to_record(m.guard->'anchor') as g (kind text, source text, id text, at timestamptz,
       scope text, "practitionerId" text, "serviceIds" jsonb, revision integer, status text) on true
@@ -220,3 +211,10 @@ export async function readGuardFacts(
     order by m.id`.execute(trx);
   return rows;
 }
+
+/**
+ * A join with what a statement was given is planned by guesses; the ids themselves lead it to the
+ * primary key whatever the tables' size.
+ */
+const idsOf = (recipients: readonly Recipient[]) => recipients.map(({ id }) => id);
+const patientIdsOf = (recipients: readonly Recipient[]) => recipients.map((each) => each.patientId);

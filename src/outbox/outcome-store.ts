@@ -3,6 +3,7 @@ import type { Trx } from '../database/connect.ts';
 import type { MessageState } from '../database/tables.ts';
 import { wakeClinic } from '../history/clinic-work-store.ts';
 import { callPlanner } from './call-planner.ts';
+import { lockMessages } from './lock-messages-store.ts';
 import { releaseContactDays } from './message-store.ts';
 import { earlier, type Settlement } from './outcome.ts';
 
@@ -25,20 +26,20 @@ export async function recordOutcomes(
   now: Temporal.Instant,
 ): Promise<Recorded[]> {
   if (settlements.length === 0) return [];
+  const ids = settlements.map((settlement) => settlement.id);
+  await lockMessages(trx, clinicId, ids);
   const { rows } = await sql<Recorded>`
     with told as (
       select * from jsonb_to_recordset(${JSON.stringify(settlements)}::jsonb) as t (id uuid, "leaseEpoch" integer,
         "attemptNo" smallint, state text, reason text, "nextAt" timestamptz, "isSettled" boolean,
         "providerMessageId" text, segments smallint, "costMicros" bigint, "costCurrency" text, outcome text,
         "errorClass" text, "providerCode" text, "httpStatus" smallint)
-    ), held as (
-      select m.id from messages m
-      where m.clinic_id = ${clinicId} and m.id in (select id from told) order by m.id for no key update
     ), attempted as (
       update attempts a set finished_at = ${now}, outcome = t.outcome, provider_message_id = t."providerMessageId",
         error_class = t."errorClass", provider_code = t."providerCode", http_status = t."httpStatus"
       from told t
-      where a.clinic_id = ${clinicId} and a.message_id = t.id and a.attempt_no = t."attemptNo"
+      where a.clinic_id = ${clinicId} and a.message_id = any(${ids}::uuid[]) and a.message_id = t.id
+        and a.attempt_no = t."attemptNo"
     )
     update messages m set
       state = case when m.state in ('sending', 'unknown') then t.state else m.state end,
@@ -55,8 +56,8 @@ export async function recordOutcomes(
       read_at = case when t.state = 'read' then coalesce(m.read_at, ${now}) else m.read_at end,
       settled_at = case when m.state in ('sending', 'unknown') and t."isSettled" then ${now}::timestamptz else m.settled_at end,
       updated_at = ${now}
-    from told t join held on held.id = t.id
-    where m.clinic_id = ${clinicId} and m.id = t.id and m.lease_epoch = t."leaseEpoch" and m.attempt_no = t."attemptNo"
+    from told t
+    where m.clinic_id = ${clinicId} and m.id = any(${ids}::uuid[]) and m.id = t.id and m.lease_epoch = t."leaseEpoch" and m.attempt_no = t."attemptNo"
       and (m.state = 'sending'
         or (t.outcome = 'accepted' and m.state in ('unknown', 'sent', 'delivered', 'read', 'failed')))
     returning m.id, m.state, m.patient_id as "patientId", m.journey_continues as "journeyContinues",

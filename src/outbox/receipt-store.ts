@@ -123,7 +123,9 @@ export async function writeStandings(
     from jsonb_to_recordset(${JSON.stringify(changes)}::jsonb) as c (id uuid, state text, reason text,
       "sentAt" timestamptz, "deliveredAt" timestamptz, "readAt" timestamptz, "clickedAt" timestamptz,
       cost jsonb, "lookAt" timestamptz)
-    where m.clinic_id = ${clinicId} and m.id = c.id`.execute(trx);
+    where m.clinic_id = ${clinicId} and m.id = any(${changes.map(({ id }) => id)}::uuid[]) and m.id = c.id`.execute(
+    trx,
+  );
 }
 
 /** The reference under which a message went; null when it never did. */

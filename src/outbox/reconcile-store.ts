@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import type { Trx } from '../database/connect.ts';
 import type { ChannelName, MessageState } from '../database/tables.ts';
+import { lockMessages } from './lock-messages-store.ts';
 
 /** A message of which its provider has still to tell something. */
 export interface OpenMessage {
@@ -80,14 +81,13 @@ export async function writeAnswers(
   now: Temporal.Instant,
 ): Promise<Answered[]> {
   if (answers.length === 0) return [];
+  const ids = answers.map((answer) => answer.id);
+  await lockMessages(trx, clinicId, ids);
   const { rows } = await sql<Answered>`
     with told as (
       select * from jsonb_to_recordset(${JSON.stringify(answers)}::jsonb) as t (id uuid, "from" text,
         "attemptNo" smallint, state text, reason text, "nextAt" timestamptz, "isSettled" boolean,
         "notFoundAt" timestamptz, "providerMessageId" text, "costMicros" bigint, "costCurrency" text)
-    ), held as (
-      select m.id from messages m
-      where m.clinic_id = ${clinicId} and m.id in (select id from told) order by m.id for no key update
     )
     update messages m set state = t.state, reason = t.reason, next_at = t."nextAt", not_found_at = t."notFoundAt",
       provider_message_id = coalesce(m.provider_message_id, t."providerMessageId"),
@@ -98,8 +98,8 @@ export async function writeAnswers(
       read_at = case when t.state = 'read' then coalesce(m.read_at, ${now}) else m.read_at end,
       settled_at = case when t."isSettled" then coalesce(m.settled_at, ${now}) end,
       updated_at = case when t.state = m.state then m.updated_at else ${now} end
-    from told t join held on held.id = t.id
-    where m.clinic_id = ${clinicId} and m.id = t.id and m.state = t."from" and m.attempt_no = t."attemptNo"
+    from told t
+    where m.clinic_id = ${clinicId} and m.id = any(${ids}::uuid[]) and m.id = t.id and m.state = t."from" and m.attempt_no = t."attemptNo"
     returning m.id, t."from", m.state, m.patient_id as "patientId", m.journey_continues as "journeyContinues"`.execute(
     trx,
   );
