@@ -7,6 +7,8 @@ export const runtimeRole = 'retorno_runtime';
 export interface WithClinicOptions {
   /** How long one statement may run. Planning and reports need longer than a request. */
   statementTimeoutMs?: number;
+  /** What only one transaction at a time may do for this clinic, such as `intake`. */
+  turn?: string;
 }
 
 const statementTimeoutDefaultMs = 15_000;
@@ -30,7 +32,10 @@ export async function withClinic<T>(
       set_config('statement_timeout', ${String(options.statementTimeoutMs ?? statementTimeoutDefaultMs)}, true),
       set_config('lock_timeout', ${String(lockTimeoutMs)}, true),
       set_config('idle_in_transaction_session_timeout', ${String(idleTimeoutMs)}, true),
-      set_config('synchronous_commit', 'on', true)`.execute(trx);
+      set_config('synchronous_commit', 'on', true)
+      ${options.turn === undefined ? sql`` : sql`, pg_advisory_xact_lock(hashtextextended(${`${options.turn}/${clinicId}`}, 0))`}`.execute(
+      trx,
+    );
     return work(trx);
   });
 }
@@ -49,7 +54,9 @@ export async function assertWalled(db: Db): Promise<void> {
   const runtime = role.rows[0];
   if (!runtime) throw new Error(`The database has no role ${runtimeRole}: migrate it first.`);
   if (runtime.super || runtime.bypass || runtime.owns > 0) {
-    throw new Error(`The role ${runtimeRole} may skip row level security: it must be no superuser, have no BYPASSRLS and own no table.`);
+    throw new Error(
+      `The role ${runtimeRole} may skip row level security: it must be no superuser, have no BYPASSRLS and own no table.`,
+    );
   }
   const open = await sql<{ name: string }>`
     select c.relname as name from pg_class c
@@ -59,12 +66,16 @@ export async function assertWalled(db: Db): Promise<void> {
       and not (c.relrowsecurity and (c.relforcerowsecurity or c.relname in ('key_index', 'clinic_work')))
     order by 1`.execute(db);
   if (open.rows.length > 0) {
-    throw new Error(`Row level security is not forced on: ${open.rows.map((row) => row.name).join(', ')}.`);
+    throw new Error(
+      `Row level security is not forced on: ${open.rows.map((row) => row.name).join(', ')}.`,
+    );
   }
   await withClinic(db, '00000000-0000-0000-0000-000000000000', async (trx) => {
     const probe = await sql<{ role: string }>`select current_user as role`.execute(trx);
     if (probe.rows[0]?.role !== runtimeRole) {
-      throw new Error(`The database user cannot take the role ${runtimeRole}: GRANT ${runtimeRole} TO it.`);
+      throw new Error(
+        `The database user cannot take the role ${runtimeRole}: GRANT ${runtimeRole} TO it.`,
+      );
     }
   });
 }

@@ -2,27 +2,6 @@ import { sql } from 'kysely';
 import type { Trx } from '../database/connect.ts';
 import { type ColumnTypes, rowSet } from '../database/row-set.ts';
 
-/** Intake of one clinic is written by one transaction at a time, whichever process runs it. */
-export async function lockIntake(trx: Trx, clinicId: string): Promise<void> {
-  await sql`select pg_advisory_xact_lock(hashtextextended(${`intake/${clinicId}`}, 0))`.execute(
-    trx,
-  );
-}
-
-export async function findKnownEvents(
-  trx: Trx,
-  clinicId: string,
-  source: string,
-  eventIds: readonly string[],
-): Promise<Set<string>> {
-  const { rows } = await sql<{ event_id: string }>`
-    select event_id from intake_events
-    where clinic_id = ${clinicId} and source = ${source} and event_id = any(${[...eventIds]}::text[])`.execute(
-    trx,
-  );
-  return new Set(rows.map((row) => row.event_id));
-}
-
 export interface EventRecord {
   source: string;
   event_id: string;
@@ -46,18 +25,34 @@ const recordTypes: ColumnTypes<EventRecord> = {
   body: 'json_text',
 };
 
-/** A unique violation means that another process took one of them meanwhile: the caller begins anew. */
-export async function insertEvents(
+/**
+ * Keeps the events, marks whose plans they may change, and wakes the planner, in one statement. A unique
+ * violation means that another process took an event meanwhile: the caller begins anew.
+ */
+export async function keepEvents(
   trx: Trx,
   clinicId: string,
   records: readonly EventRecord[],
+  touched: readonly string[],
   now: Temporal.Instant,
 ): Promise<void> {
   if (records.length === 0) return;
-  await sql`
+  const kept = sql`
     insert into intake_events (clinic_id, source, event_id, type, occurred_at, version, received_at, patient_id, body, outcome)
     select ${clinicId}::uuid, source, event_id, type, occurred_ms, version, ${now}::timestamptz, patient_id, body, outcome
-    from ${rowSet(records, recordTypes, 'r')}`.execute(trx);
+    from ${rowSet(records, recordTypes, 'r')}`;
+  if (touched.length === 0) {
+    await kept.execute(trx);
+    return;
+  }
+  await sql`
+    with kept as (${kept}), marked as (
+      insert into replan (clinic_id, patient_id)
+      select ${clinicId}::uuid, patient_id from unnest(${[...touched]}::uuid[]) as t (patient_id)
+    )
+    insert into clinic_work (clinic_id, kind, next_at) values (${clinicId}, 'plan', ${now})
+    on conflict (clinic_id, kind) do update set next_at = least(clinic_work.next_at, excluded.next_at)
+    where clinic_work.next_at is null or clinic_work.next_at > excluded.next_at`.execute(trx);
 }
 
 /** Leaves of each event that it came, and nothing of what it said. */

@@ -22,26 +22,41 @@ export interface StoredObject {
   start_revision: number;
 }
 
-const startOf = {
-  appointment: sql`(extract(epoch from start_at) * 1000)::double precision as start_ms, start_revision`,
-  visit: sql`null::double precision as start_ms, 1 as start_revision`,
-};
+/** What a batch asks of one source before it is applied. */
+export interface KnownRequest {
+  eventIds: readonly string[];
+  appointmentIds: readonly string[];
+  visitIds: readonly string[];
+}
 
-export async function loadObjects(
+export interface Known {
+  events: string[];
+  appointments: StoredObject[];
+  visits: StoredObject[];
+}
+
+/** All that is known of these, in one statement. */
+export async function loadKnown(
   trx: Trx,
   clinicId: string,
-  kind: 'appointment' | 'visit',
   source: string,
-  externalIds: readonly string[],
-): Promise<StoredObject[]> {
-  const { rows } = await sql<StoredObject>`
-    select source, external_id, patient_id, (extract(epoch from occurred_at) * 1000)::double precision as occurred_ms, version,
-      encode(content_hash, 'hex') as hash, deleted_at is not null as is_deleted, ${startOf[kind]}
-    from ${sql.table(kind === 'visit' ? 'visits' : 'appointments')}
-    where clinic_id = ${clinicId} and source = ${source} and external_id = any(${[...externalIds]}::text[])`.execute(
+  request: KnownRequest,
+): Promise<Known> {
+  const common = sql`source, external_id, patient_id, (extract(epoch from occurred_at) * 1000)::double precision as occurred_ms,
+      version, encode(content_hash, 'hex') as hash, deleted_at is not null as is_deleted`;
+  const { rows } = await sql<Known>`
+    select
+      coalesce((select json_agg(event_id) from intake_events
+        where clinic_id = ${clinicId} and source = ${source} and event_id = any(${[...request.eventIds]}::text[])), '[]') as events,
+      coalesce((select json_agg(a) from (
+        select ${common}, (extract(epoch from start_at) * 1000)::double precision as start_ms, start_revision from appointments
+        where clinic_id = ${clinicId} and source = ${source} and external_id = any(${[...request.appointmentIds]}::text[])) a), '[]') as appointments,
+      coalesce((select json_agg(v) from (
+        select ${common}, null::double precision as start_ms, 1 as start_revision from visits
+        where clinic_id = ${clinicId} and source = ${source} and external_id = any(${[...request.visitIds]}::text[])) v), '[]') as visits`.execute(
     trx,
   );
-  return rows;
+  return rows[0] ?? { events: [], appointments: [], visits: [] };
 }
 
 /** What every row carries beside its content. */

@@ -1,8 +1,7 @@
 import type { Trx } from '../database/connect.ts';
 import type { HostId } from '../history/host-id.ts';
-import { lockPatients } from '../history/lock-store.ts';
 import { uuidv7 } from '../uuid.ts';
-import { findPersons, findPersonsById, insertStubs, type StoredPerson } from './person-store.ts';
+import { insertStubs, lockPersons, lockPersonsById, type StoredPerson } from './person-store.ts';
 
 /** Everyone a batch is about, as they stand while it is applied. */
 export interface PersonBook {
@@ -30,12 +29,11 @@ export async function openBook(
   const book: PersonBook = { byKey: new Map(), byId: new Map() };
   const wanted = new Map(named.map((key) => [keyOf(key.source, key.externalId), key]));
   for (const [source, externalIds] of groupBySource(wanted.values())) {
-    enter(book, await findPersons(trx, clinicId, source, externalIds));
+    enter(book, await lockPersons(trx, clinicId, source, externalIds));
   }
   const survivors = [...book.byId.values()].flatMap((person) => person.replaced_by ?? []);
   const unseen = [...new Set([...ids, ...survivors])].filter((id) => !book.byId.has(id));
-  if (unseen.length > 0) enter(book, await findPersonsById(trx, clinicId, unseen));
-  await lockPatients(trx, clinicId, [...book.byId.keys()], 'update');
+  if (unseen.length > 0) enter(book, await lockPersonsById(trx, clinicId, unseen));
   const missing = [...wanted].filter(([key]) => !book.byKey.has(key));
   const stubs = missing.map(([key, hostId]) => ({ key, id: uuidv7(now), ...hostId }));
   await insertStubs(

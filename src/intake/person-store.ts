@@ -25,7 +25,8 @@ const personColumns = sql`
   deleted_at is not null as is_deleted, erased_at is not null as is_erased,
   (extract(epoch from occurred_at) * 1000)::double precision as occurred_ms, version, encode(content_hash, 'hex') as hash`;
 
-export async function findPersons(
+/** Locks them as senders do: in the order of their ids. */
+export async function lockPersons(
   trx: Trx,
   clinicId: string,
   source: string,
@@ -33,20 +34,20 @@ export async function findPersons(
 ): Promise<StoredPerson[]> {
   const { rows } = await sql<StoredPerson>`
     select ${personColumns} from patients
-    where clinic_id = ${clinicId} and source = ${source} and external_id = any(${[...externalIds]}::text[])`.execute(
-    trx,
-  );
+    where clinic_id = ${clinicId} and source = ${source} and external_id = any(${[...externalIds]}::text[])
+    order by id for no key update`.execute(trx);
   return rows;
 }
 
-export async function findPersonsById(
+export async function lockPersonsById(
   trx: Trx,
   clinicId: string,
   ids: readonly string[],
 ): Promise<StoredPerson[]> {
   const { rows } = await sql<StoredPerson>`
     select ${personColumns} from patients
-    where clinic_id = ${clinicId} and id = any(${[...ids]}::uuid[])`.execute(trx);
+    where clinic_id = ${clinicId} and id = any(${[...ids]}::uuid[])
+    order by id for no key update`.execute(trx);
   return rows;
 }
 

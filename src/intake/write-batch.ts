@@ -1,14 +1,13 @@
 import type { Db, Trx } from '../database/connect.ts';
 import { withClinic } from '../database/with-clinic.ts';
-import { wakeClinic } from '../history/clinic-work-store.ts';
-import { markReplan } from '../history/replan-store.ts';
+import type { HostId } from '../history/host-id.ts';
 import { applyMerges, type PatientsMerged } from './apply-merges.ts';
 import { applyDirectory, applyObjects, type Objects } from './apply-objects.ts';
 import { applyConsents, applyErasures, applyPatients } from './apply-patients.ts';
 import type { Batch, Item, Outcome } from './batch.ts';
 import { patientsOf, type ReadEvent } from './event.ts';
-import { blankEventsOf, findKnownEvents, insertEvents, lockIntake } from './event-store.ts';
-import { loadObjects } from './object-store.ts';
+import { blankEventsOf, type EventRecord, keepEvents } from './event-store.ts';
+import { loadKnown } from './object-store.ts';
 import { groupBySource, keyOf, openBook, personOf, survivorOf } from './person-book.ts';
 import { compareWatermarks } from './watermark.ts';
 
@@ -30,14 +29,16 @@ export async function writeBatch(
   events: readonly ReadEvent[],
   now: Temporal.Instant,
 ): Promise<Outcome[]> {
-  return withClinic(deps.db, clinicId, async (trx) => {
-    await lockIntake(trx, clinicId);
+  const write = async (trx: Trx) => {
     const items = events.map(newItem);
-    const fresh = await withoutDuplicates(trx, clinicId, items);
-    if (fresh.length > 0)
-      await applyFresh(trx, clinicId, fresh, now, deps.onPatientsMerged ?? nothingToMove);
+    const known = await findKnown(trx, clinicId, items);
+    const fresh = withoutDuplicates(items, known.events);
+    if (fresh.length > 0) {
+      await applyFresh(trx, clinicId, fresh, known, now, deps.onPatientsMerged ?? nothingToMove);
+    }
     return items.map((item) => item.outcome);
-  });
+  };
+  return withClinic(deps.db, clinicId, write, { turn: 'intake' });
 }
 
 function newItem(event: ReadEvent, position: number): Item {
@@ -50,18 +51,52 @@ function newItem(event: ReadEvent, position: number): Item {
   };
 }
 
-/** The same event id counts once, whether it was stored before or comes twice in one batch. */
-async function withoutDuplicates(
-  trx: Trx,
-  clinicId: string,
-  items: readonly Item[],
-): Promise<Item[]> {
-  const seen = new Set<string>();
-  for (const [source, ids] of groupBySource(
+interface KnownBefore {
+  events: Set<string>;
+  appointments: Objects;
+  visits: Objects;
+}
+
+async function findKnown(trx: Trx, clinicId: string, items: readonly Item[]): Promise<KnownBefore> {
+  const known: KnownBefore = {
+    events: new Set(),
+    appointments: { kind: 'appointment', known: new Map() },
+    visits: { kind: 'visit', known: new Map() },
+  };
+  const eventIds = groupBySource(
     items.map(({ event }) => ({ source: event.source, externalId: event.id })),
-  )) {
-    for (const id of await findKnownEvents(trx, clinicId, source, ids)) seen.add(keyOf(source, id));
+  );
+  const appointmentIds = groupBySource(keysOf('appointment', items));
+  const visitIds = groupBySource(keysOf('visit', items));
+  for (const source of new Set([
+    ...eventIds.keys(),
+    ...appointmentIds.keys(),
+    ...visitIds.keys(),
+  ])) {
+    const found = await loadKnown(trx, clinicId, source, {
+      eventIds: eventIds.get(source) ?? [],
+      appointmentIds: appointmentIds.get(source) ?? [],
+      visitIds: visitIds.get(source) ?? [],
+    });
+    for (const id of found.events) known.events.add(keyOf(source, id));
+    for (const object of found.appointments) {
+      known.appointments.known.set(keyOf(source, object.external_id), object);
+    }
+    for (const object of found.visits)
+      known.visits.known.set(keyOf(source, object.external_id), object);
   }
+  return known;
+}
+
+function keysOf(kind: Objects['kind'], items: readonly Item[]): HostId[] {
+  return items.flatMap(({ event: { effect } }) => {
+    if (effect.kind === kind) return [effect.read.key];
+    return effect.kind === `${kind}-deleted` && 'key' in effect ? [effect.key] : [];
+  });
+}
+
+/** The same event id counts once, whether it was stored before or comes twice in one batch. */
+function withoutDuplicates(items: readonly Item[], seen: Set<string>): Item[] {
   return items.filter((item) => {
     const key = keyOf(item.event.source, item.event.id);
     const isNew = !seen.has(key);
@@ -75,14 +110,13 @@ async function applyFresh(
   trx: Trx,
   clinicId: string,
   fresh: readonly Item[],
+  { appointments, visits }: KnownBefore,
   now: Temporal.Instant,
   onMerged: PatientsMerged,
 ): Promise<void> {
   const items = fresh.toSorted(
     (a, b) => compareWatermarks(a.event, b.event) || a.position - b.position,
   );
-  const appointments = await loadKnown(trx, clinicId, 'appointment', items);
-  const visits = await loadKnown(trx, clinicId, 'visit', items);
   const owners = [...appointments.known.values(), ...visits.known.values()].flatMap(
     ({ patient_id }) => patient_id ?? [],
   );
@@ -105,11 +139,8 @@ async function applyFresh(
   await applyConsents(batch);
   keepOthers(batch);
   const erased = await applyErasures(batch);
-  await recordEvents(batch);
+  await keepEvents(trx, clinicId, recordsOf(batch), [...batch.touched], now);
   if (erased.length > 0) await blankEventsOf(trx, clinicId, erased);
-  if (batch.touched.size === 0) return;
-  await markReplan(trx, clinicId, [...batch.touched]);
-  await wakeClinic(trx, clinicId, 'plan', now);
 }
 
 /** A merge needs both rows before it; else whoever is upserted here is inserted whole. */
@@ -124,25 +155,6 @@ function writtenWhole(items: readonly Item[]): Set<string> {
   return whole;
 }
 
-async function loadKnown(
-  trx: Trx,
-  clinicId: string,
-  kind: Objects['kind'],
-  items: readonly Item[],
-): Promise<Objects> {
-  const keys = items.flatMap(({ event: { effect } }) => {
-    if (effect.kind === kind) return [effect.read.key];
-    return effect.kind === `${kind}-deleted` && 'key' in effect ? [effect.key] : [];
-  });
-  const known: Objects['known'] = new Map();
-  for (const [source, externalIds] of groupBySource(keys)) {
-    for (const object of await loadObjects(trx, clinicId, kind, source, externalIds)) {
-      known.set(keyOf(source, object.external_id), object);
-    }
-  }
-  return { kind, known };
-}
-
 /** Rules may wait for any event, so that a kept one makes its patient's plan new as well. */
 function keepOthers(batch: Batch): void {
   for (const item of batch.items) {
@@ -155,8 +167,8 @@ function keepOthers(batch: Batch): void {
   }
 }
 
-async function recordEvents({ trx, clinicId, items, now }: Batch): Promise<void> {
-  const records = items.flatMap(({ event, outcome, patientId, isBlank }) => {
+function recordsOf({ items }: Batch): EventRecord[] {
+  return items.flatMap(({ event, outcome, patientId, isBlank }) => {
     if (outcome.kind === 'rejected' || outcome.kind === 'duplicate') return [];
     return {
       source: event.source,
@@ -169,5 +181,4 @@ async function recordEvents({ trx, clinicId, items, now }: Batch): Promise<void>
       body: isBlank ? '{}' : event.body,
     };
   });
-  await insertEvents(trx, clinicId, records, now);
 }
