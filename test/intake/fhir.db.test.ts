@@ -380,3 +380,37 @@ t.test('what is no resource, and what no Bundle may be, is a 400 with a pointer'
     { code: 'validation' },
   );
 });
+
+t.test(
+  'a Synthea Bundle gives a patient with all visits, and a second time nothing new',
+  async (t) => {
+    const file = path.join(import.meta.dirname, '..', 'fixtures', 'synthea', 'patients.ndjson');
+    const [line = ''] = (await readFile(file, 'utf8')).split('\n');
+    const bundle = JSON.parse(line) as { entry: { resource: Record<string, unknown> }[] };
+    const ofType = (type: string) =>
+      bundle.entry
+        .filter(({ resource }) => resource.resourceType === type)
+        .map(({ resource }) => resource);
+    const test = await intakeTest(t, { clinic: { country: 'US', timeZone: 'America/New_York' } });
+    t.match(await tell(test, bundle), { accepted: bundle.entry.length, rejected: [] });
+    const [person] = ofType('Patient');
+    t.match(await shownPatient(test, String(person?.id)), {
+      birthDate: person?.birthDate,
+      contactable: false,
+    });
+    const encounters = ofType('Encounter');
+    const count = async () => {
+      const { rows } = await test.read((trx) =>
+        sql<{ n: number; marks: number }>`
+        select count(*)::int as n, count(*) filter (where practitioner_name is null)::int as nameless,
+          (select count(*)::int from replan where clinic_id = ${test.clinic.id}) as marks
+        from attendances where clinic_id = ${test.clinic.id}`.execute(trx),
+      );
+      return rows[0];
+    };
+    const before = await count();
+    t.match(before, { n: encounters.length, nameless: 0, marks: 1 });
+    t.match(await tell(test, bundle), { rejected: [] });
+    t.same(await count(), before);
+  },
+);
