@@ -44,7 +44,7 @@ export interface DispatchLimits {
   signal?: AbortSignal;
 }
 
-export const defaultLimits: DispatchLimits = Object.freeze({ messages: 2_000 });
+export const defaultLimits: DispatchLimits = Object.freeze({ messages: 5_000 });
 
 export interface DispatchResult {
   sent: number;
@@ -57,7 +57,8 @@ export interface DispatchResult {
 }
 
 /** What one transaction claims, judges and commits. */
-const claimBatchMax = 250;
+const claimBatchMax = 500;
+const claimBatchOfBatchesMax = 1_000;
 /** Nobody can be asked about these: the fewer are committed ahead of their call, the fewer a crash leaves unknown. */
 const claimBatchOfBlindMax = 32;
 const recoverMax = 1_000;
@@ -175,7 +176,7 @@ function batchSize({ channels }: Share, channel: Channel): number {
   const { reconcile, maxBatch, concurrency } = effective.adapter.capabilities(effective.config);
   const isBlind = reconcile === 'none' || reconcile === 'callback_only';
   if (isBlind && maxBatch <= 1) return Math.min(claimBatchOfBlindMax, concurrency * 2);
-  return Math.max(claimBatchMax, Math.min(maxBatch, 1_000));
+  return maxBatch > 1 ? claimBatchOfBatchesMax : claimBatchMax;
 }
 
 interface BegunBatch extends BeginResult {

@@ -48,6 +48,7 @@ export async function findAddresses(
   recipients: readonly Recipient[],
 ): Promise<Map<string, string | null>> {
   const { rows } = await sql<{ id: string; address: string | null }>`
+    with ${given(clinicId, recipients)}
     select m.id,
       case
         when m.channel in ('inbox', 'task', 'webhook') then m.address
@@ -62,10 +63,9 @@ export async function findAddresses(
         else case m.channel when 'sms' then p.sms_address when 'email' then p.email_address
           when 'whatsapp' then p.whatsapp_address when 'telegram' then p.telegram_address end
       end as address
-    from jsonb_to_recordset(${JSON.stringify(recipients)}::jsonb) as asked (id uuid, "patientId" uuid)
-    join messages m on m.clinic_id = ${clinicId} and m.id = asked.id and m.id = any(${idsOf(recipients)}::uuid[])
-    join patients p on p.clinic_id = ${clinicId} and p.id = asked."patientId"
-      and p.id = any(${patientIdsOf(recipients)}::uuid[])`.execute(trx);
+    from asked
+    join chosen m on m.id = asked.id
+    join people p on p.id = asked."patientId"`.execute(trx);
   return new Map(rows.map((row) => [row.id, row.address]));
 }
 
@@ -138,6 +138,7 @@ export async function readGuardFacts(
   const journeyHas = (condition: ReturnType<typeof sql>) => sql`exists (
     select from messages j where j.clinic_id = ${clinicId} and j.journey_id = m.journey_id and ${condition})`;
   const { rows } = await sql<GuardFacts>`
+    with ${given(clinicId, asked)}
     select m.id, m.lease_epoch as "leaseEpoch", m.attempt_no as "attemptNo", m.client_ref as "clientRef",
       m.rule_id as "ruleId", m.journey_id as "journeyId", m.step, m.journey_continues as "journeyContinues",
       p.id as "patientId", m.purpose, m.channel, m.template, m.body, asked.address, cp.country as "addressCountry",
@@ -190,10 +191,9 @@ export async function readGuardFacts(
         select from tasks t where t.clinic_id = ${clinicId} and t.message_id = j.id
           and t.outcome = any(${[...answeringOutcomes]}::text[]))`)} as "hasTaskOutcome",
       coalesce(caps.today, 0)::int as "contactsToday", coalesce(caps.week, 0)::int as "contactsThisWeek"
-    from jsonb_to_recordset(${JSON.stringify(asked)}::jsonb) as asked (id uuid, "patientId" uuid, address text)
-    join messages m on m.clinic_id = ${clinicId} and m.id = asked.id and m.id = any(${idsOf(asked)}::uuid[])
-    join patients p on p.clinic_id = ${clinicId} and p.id = asked."patientId"
-      and p.id = any(${patientIdsOf(asked)}::uuid[])
+    from asked
+    join chosen m on m.id = asked.id
+    join people p on p.id = asked."patientId"
     left join contact_points cp on cp.clinic_id = ${clinicId} and cp.address = asked.address
     left join lateral jsonb_to_record(m.guard->'anchor') as g (kind text, source text, id text, at timestamptz,
       scope text, "practitionerId" text, "serviceIds" jsonb, revision integer, status text) on true
@@ -213,8 +213,18 @@ export async function readGuardFacts(
 }
 
 /**
- * A join with what a statement was given is planned by guesses; the ids themselves lead it to the
- * primary key whatever the tables' size.
+ * The messages asked about and their patients, found by the primary key whatever the planner believes
+ * of the tables' size.
  */
-const idsOf = (recipients: readonly Recipient[]) => recipients.map(({ id }) => id);
-const patientIdsOf = (recipients: readonly Recipient[]) => recipients.map((each) => each.patientId);
+function given(clinicId: string, asked: readonly (Recipient & { address?: string | null })[]) {
+  const ids = asked.map(({ id }) => id);
+  const patientIds = asked.map(({ patientId }) => patientId);
+  return sql`asked as materialized (
+      select * from unnest(${ids}::uuid[], ${patientIds}::uuid[], ${asked.map((each) => each.address ?? null)}::text[])
+        as a (id, "patientId", address)
+    ), chosen as materialized (
+      select * from messages where clinic_id = ${clinicId} and id = any(${ids}::uuid[])
+    ), people as materialized (
+      select * from patients where clinic_id = ${clinicId} and id = any(${patientIds}::uuid[])
+    )`;
+}

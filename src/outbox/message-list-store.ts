@@ -128,9 +128,13 @@ export async function findMessage(
   const [row] = rows;
   if (row === undefined) return null;
   const { rows: attempts } = await sql<AttemptView>`
-    select attempt_no as "attemptNo", provider, started_at as "startedAt", finished_at as "finishedAt", outcome,
-      error_class as "errorClass", provider_code as "providerCode", http_status as "httpStatus"
-    from attempts where clinic_id = ${clinicId} and message_id = ${messageId} order by attempt_no`.execute(
+    select a.attempt_no as "attemptNo", a.provider, a.started_at as "startedAt",
+      coalesce(a.finished_at, m.sent_at) as "finishedAt",
+      coalesce(a.outcome, case when m.sent_at is not null then 'accepted' end) as outcome,
+      a.error_class as "errorClass", a.provider_code as "providerCode", a.http_status as "httpStatus"
+    from attempts a
+    left join messages m on m.clinic_id = a.clinic_id and m.id = a.message_id and m.attempt_no = a.attempt_no
+    where a.clinic_id = ${clinicId} and a.message_id = ${messageId} order by a.attempt_no`.execute(
     trx,
   );
   const { rows: receipts } = await sql<ReceiptView>`

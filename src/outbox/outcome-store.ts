@@ -3,7 +3,6 @@ import type { Trx } from '../database/connect.ts';
 import type { MessageState } from '../database/tables.ts';
 import { wakeClinic } from '../history/clinic-work-store.ts';
 import { callPlanner } from './call-planner.ts';
-import { lockMessages } from './lock-messages-store.ts';
 import { releaseContactDays } from './message-store.ts';
 import { earlier, type Settlement } from './outcome.ts';
 
@@ -27,18 +26,27 @@ export async function recordOutcomes(
 ): Promise<Recorded[]> {
   if (settlements.length === 0) return [];
   const ids = settlements.map((settlement) => settlement.id);
-  await lockMessages(trx, clinicId, ids);
+  // What was accepted stands in the message itself: there is one such attempt, its last.
+  const refused = settlements.filter(({ outcome }) => outcome !== 'accepted').map(({ id }) => id);
   const { rows } = await sql<Recorded>`
     with told as (
       select * from jsonb_to_recordset(${JSON.stringify(settlements)}::jsonb) as t (id uuid, "leaseEpoch" integer,
         "attemptNo" smallint, state text, reason text, "nextAt" timestamptz, "isSettled" boolean,
         "providerMessageId" text, segments smallint, "costMicros" bigint, "costCurrency" text, outcome text,
         "errorClass" text, "providerCode" text, "httpStatus" smallint)
+    ), held as materialized (
+      select id, state, lease_epoch, attempt_no from messages
+      where clinic_id = ${clinicId} and id = any(${ids}::uuid[]) order by id for no key update
+    ), fenced as materialized (
+      select t.* from told t join held h on h.id = t.id
+      where h.lease_epoch = t."leaseEpoch" and h.attempt_no = t."attemptNo"
+        and (h.state = 'sending'
+          or (t.outcome = 'accepted' and h.state in ('unknown', 'sent', 'delivered', 'read', 'failed')))
     ), attempted as (
       update attempts a set finished_at = ${now}, outcome = t.outcome, provider_message_id = t."providerMessageId",
         error_class = t."errorClass", provider_code = t."providerCode", http_status = t."httpStatus"
       from told t
-      where a.clinic_id = ${clinicId} and a.message_id = any(${ids}::uuid[]) and a.message_id = t.id
+      where a.clinic_id = ${clinicId} and a.message_id = any(${refused}::uuid[]) and a.message_id = t.id
         and a.attempt_no = t."attemptNo"
     )
     update messages m set
@@ -56,10 +64,8 @@ export async function recordOutcomes(
       read_at = case when t.state = 'read' then coalesce(m.read_at, ${now}) else m.read_at end,
       settled_at = case when m.state in ('sending', 'unknown') and t."isSettled" then ${now}::timestamptz else m.settled_at end,
       updated_at = ${now}
-    from told t
-    where m.clinic_id = ${clinicId} and m.id = any(${ids}::uuid[]) and m.id = t.id and m.lease_epoch = t."leaseEpoch" and m.attempt_no = t."attemptNo"
-      and (m.state = 'sending'
-        or (t.outcome = 'accepted' and m.state in ('unknown', 'sent', 'delivered', 'read', 'failed')))
+    from fenced t
+    where m.clinic_id = ${clinicId} and m.id = t.id
     returning m.id, m.state, m.patient_id as "patientId", m.journey_continues as "journeyContinues",
       m.next_at as "nextAt"`.execute(trx);
   await followUp(trx, clinicId, rows, now);
