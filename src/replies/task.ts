@@ -24,7 +24,10 @@ export interface Task {
 }
 
 /** As the API shows it to a key of that source. */
-export function shownTask({ patient, dueAt, createdAt, ...task }: Task, readerSource: string) {
+export function shownTask(
+  { patient, asks: _asks, dueAt, createdAt, ...task }: Task,
+  readerSource: string,
+) {
   return {
     ...task,
     patientId: patient && formatHostId(patient, readerSource),

@@ -2,6 +2,7 @@ import type { FastifyReply } from 'fastify';
 import { Type } from 'typebox';
 import { followLink, type LinkAnswer, readLinkPage } from '../../replies/follow-link.ts';
 import { linkPageHeaders } from '../../replies/link-page.ts';
+import { tickTestClinic } from '../../rules/advance-test-clock.ts';
 import type { App } from '../app-types.ts';
 import type { AppDeps } from '../deps.ts';
 
@@ -53,7 +54,10 @@ export const linkRoutes = (deps: AppDeps) => async (app: App) => {
     },
     async (request, reply) => {
       const form = Object.fromEntries(new URLSearchParams(String(request.body ?? '')));
-      return sendPage(reply, await followLink(deps, request.params.token, form));
+      const answer = await followLink(deps, request.params.token, form);
+      // Its answer waits for what follows, as that of any write to a test clinic does.
+      if (answer.clinic?.mode === 'test') await tickTestClinic(deps, answer.clinic.id);
+      return sendPage(reply, answer);
     },
   );
 };
