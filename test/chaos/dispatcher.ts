@@ -1,0 +1,65 @@
+/**
+ * `node test/chaos/dispatcher.ts <settings>`: the dispatcher and the reconciler of a process of the
+ * service, made of the same parts, on a clock that runs faster. It lives until it is killed, kills itself
+ * at `RETORNO_FAULT`, or its parent is gone.
+ */
+import { createDeps } from '../../src/api/deps.ts';
+import { readConfig } from '../../src/config.ts';
+import { connect } from '../../src/database/connect.ts';
+import { createLog } from '../../src/log.ts';
+import { createDispatcher, dispatchClinic } from '../../src/outbox/dispatch.ts';
+import { createReconciler, reconcileClinic } from '../../src/outbox/reconcile.ts';
+import { createSecrets } from '../../src/secrets.ts';
+import { loop, type Service } from '../../src/service.ts';
+import { scaledClock, type TimeScale } from './scaled-clock.ts';
+
+export interface DispatcherSettings {
+  scale: TimeScale;
+  /** Hard limit of a call by the wall clock; in business time shorter than the wait for an answer. */
+  callTimeoutMs: number;
+  /** Serve this clinic only, and not by turns. */
+  clinicId?: string;
+}
+
+const { scale, callTimeoutMs, clinicId } = JSON.parse(process.argv[2] ?? '') as DispatcherSettings;
+const config = readConfig();
+const database = await connect({ url: config.databaseUrl ?? '', poolSize: config.poolSize });
+const deps = createDeps({
+  ...config,
+  database,
+  clock: scaledClock(scale),
+  secrets: createSecrets(config.secretKey ?? new Uint8Array()),
+  log: createLog(config.logLevel),
+  operatorKey: '',
+  publicUrl: config.publicUrl ?? '',
+  ticks: false,
+});
+const { http } = deps;
+// The outbox reckons ten seconds by its own clock, which would be ten seconds of ours.
+Object.assign(deps, {
+  http: {
+    ...http,
+    request: (request: Parameters<typeof http.request>[0]) =>
+      http.request({ ...request, timeoutMs: Math.min(request.timeoutMs, callTimeoutMs) }),
+  },
+});
+
+const services =
+  clinicId === undefined ? [createDispatcher(deps), createReconciler(deps)] : [only(clinicId)];
+for (const service of services) service.start();
+process.once('disconnect', () => process.exit());
+process.send?.('ready');
+
+function only(id: string): Service {
+  return loop({
+    idleMs: 50,
+    round: async () => {
+      await dispatchClinic(deps, id, deps.clock.now());
+      await reconcileClinic(deps, id, deps.clock.now());
+      return 'idle';
+    },
+    onError: (error) => {
+      throw error;
+    },
+  });
+}

@@ -1,0 +1,89 @@
+/** Compares what we say of messages with what the providers took. It knows nothing of how they were sent. */
+
+export type ProviderChannel = 'sms' | 'email';
+
+/** A message as its sender sees it. */
+export interface Told {
+  id: string;
+  channel: ProviderChannel;
+  address: string;
+  clientRef: string | null;
+  state: string;
+  isSettled: boolean;
+  /** It may not be sent, whatever happens: its patient is dead. */
+  isBarred: boolean;
+}
+
+/** What a provider counted. */
+export interface Taken {
+  channel: ProviderChannel;
+  address: string;
+  clientRef: string;
+}
+
+export interface Verdict {
+  /** That may be sent. */
+  messages: number;
+  barred: number;
+  taken: number;
+  /** Ids of what a provider took more than once. */
+  twice: string[];
+  /** Said to be sent, but never taken. */
+  falselySent: string[];
+  /** Said not to have been sent, but taken. */
+  falselyUnsent: string[];
+  /** Neither sent nor given up with a word about it. */
+  stuck: string[];
+  /** Ended without being sent, though nothing spoke against it. */
+  dropped: string[];
+  /** Taken under an address or a reference that we do not know. */
+  strangers: number;
+  /** Closed as unknown, by channel. */
+  unknown: Record<ProviderChannel, string[]>;
+  /** Of them those that were taken. */
+  unknownTaken: number;
+}
+
+const sentStates = ['sent', 'delivered', 'read'];
+const givenUpStates = ['failed', 'expired', 'cancelled', 'suppressed'];
+const openStates = ['scheduled', 'held', 'claimed', 'sending', 'retry'];
+
+export function judge(told: readonly Told[], taken: readonly Taken[]): Verdict {
+  const counts = new Map<string, number>();
+  for (const one of taken) counts.set(keyOf(one), (counts.get(keyOf(one)) ?? 0) + 1);
+  const byKey = new Map(told.map((message) => [keyOf(message), message]));
+  const count = (message: Told) => counts.get(keyOf(message)) ?? 0;
+  const idsWhere = (isIt: (message: Told) => boolean) => told.filter(isIt).map(({ id }) => id);
+  const isSent = ({ state }: Told) => sentStates.includes(state);
+  const isUnknown = ({ state, isSettled }: Told) => state === 'unknown' && isSettled;
+  const unknownBy = (channel: ProviderChannel) =>
+    idsWhere((message) => isUnknown(message) && message.channel === channel);
+  return {
+    messages: told.filter(({ isBarred }) => !isBarred).length,
+    barred: told.filter(({ isBarred }) => isBarred).length,
+    taken: taken.length,
+    twice: idsWhere((message) => count(message) > 1),
+    falselySent: idsWhere((message) => isSent(message) && count(message) === 0),
+    falselyUnsent: idsWhere(
+      (message) => !isSent(message) && !isUnknown(message) && count(message) > 0,
+    ),
+    stuck: idsWhere(
+      ({ state, isSettled }) => openStates.includes(state) || (state === 'unknown' && !isSettled),
+    ),
+    dropped: idsWhere(({ state, isBarred }) => givenUpStates.includes(state) && !isBarred),
+    strangers: taken.filter((one) => isStranger(one, byKey.get(keyOf(one)))).length,
+    unknown: { sms: unknownBy('sms'), email: unknownBy('email') },
+    unknownTaken: told.filter((message) => isUnknown(message) && count(message) > 0).length,
+  };
+}
+
+/** One message goes to each address. */
+function keyOf({ channel, address }: Taken | Told): string {
+  return `${channel} ${address.toLowerCase()}`;
+}
+
+function isStranger(taken: Taken, message: Told | undefined): boolean {
+  return (
+    message === undefined || (message.clientRef !== null && message.clientRef !== taken.clientRef)
+  );
+}

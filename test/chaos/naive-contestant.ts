@@ -1,0 +1,32 @@
+import { sql } from 'kysely';
+import type { Told } from './judge.ts';
+import type { Contestant } from './kills.ts';
+
+/** The control: the same messages, copied to a queue of its own, sent by `naive.ts`. */
+export const naive: Contestant = {
+  name: 'naive',
+  program: 'naive.ts',
+  table: 'naive_messages',
+  prepare: async (db) => {
+    await sql`
+      create table naive_messages (id uuid primary key, channel text not null, address text not null,
+        text text not null, state text not null default 'scheduled', lease_until timestamptz, held_by text)`.execute(
+      db,
+    );
+    await sql`
+      insert into naive_messages (id, channel, address, text)
+      select id, channel, address, 'Dear patient, half a year has passed: come and see us.'
+      from messages where channel in ('sms', 'email') and state = 'scheduled'`.execute(db);
+  },
+  tell: async (db) => {
+    const { rows } = await sql<Told>`
+      select id, channel, address, id::text as "clientRef", state, false as "isSettled", false as "isBarred"
+      from naive_messages`.execute(db);
+    return rows;
+  },
+  open: async (db) => {
+    const { rows } = await sql<{ open: number }>`
+      select count(*)::int as open from naive_messages where state <> 'sent'`.execute(db);
+    return rows[0]?.open ?? 0;
+  },
+};

@@ -1,0 +1,98 @@
+/**
+ * `node test/chaos/naive.ts <settings>`: the ordinary dispatcher, as a control. It claims, sends and marks
+ * as sent; it sends again what a lost lease or a lost answer leaves open. It must be caught.
+ */
+import { sql } from 'kysely';
+import { httpClient } from '../../src/channels/http.ts';
+import { findAdapter } from '../../src/channels/registry.ts';
+import { readConfig } from '../../src/config.ts';
+import { connect } from '../../src/database/connect.ts';
+import { withClinic } from '../../src/database/with-clinic.ts';
+import { findClinic } from '../../src/history/clinic-store.ts';
+import { createLog } from '../../src/log.ts';
+import { type EffectiveChannel, effectiveChannels } from '../../src/outbox/channel-store.ts';
+import { createSecrets } from '../../src/secrets.ts';
+import { loop } from '../../src/service.ts';
+import type { DispatcherSettings } from './dispatcher.ts';
+import type { ProviderChannel } from './judge.ts';
+import { scaledClock } from './scaled-clock.ts';
+
+const { scale, callTimeoutMs } = JSON.parse(process.argv[2] ?? '') as DispatcherSettings;
+const config = readConfig();
+const clock = scaledClock(scale);
+const http = httpClient({ allowPrivate: true });
+const log = createLog(config.logLevel);
+const { db } = await connect({ url: config.databaseUrl ?? '', poolSize: config.poolSize });
+const channels = await readChannels();
+const claimedAtOnce = 10;
+
+for (const channel of ['sms', 'email'] as const) {
+  loop({
+    idleMs: 50,
+    round: async () => ((await sendSome(channel)) > 0 ? 'more' : 'idle'),
+    onError: (error) => {
+      throw error;
+    },
+  }).start();
+}
+process.once('disconnect', () => process.exit());
+process.send?.('ready');
+
+async function sendSome(channel: ProviderChannel): Promise<number> {
+  await sql`
+    update naive_messages set state = 'scheduled', lease_until = null
+    where channel = ${channel} and state = 'sending' and lease_until <= clock_timestamp()`.execute(
+    db,
+  );
+  const { rows } = await sql<{ id: string; address: string; text: string }>`
+    with due as (
+      select id from naive_messages where channel = ${channel} and state = 'scheduled'
+      order by id limit ${claimedAtOnce} for update skip locked
+    )
+    update naive_messages m set state = 'sending', lease_until = clock_timestamp() + interval '45 seconds',
+      held_by = current_setting('application_name')
+    from due where m.id = due.id returning m.id, m.address, m.text`.execute(db);
+  await Promise.all(rows.map((message) => sendOne(channel, message)));
+  return rows.length;
+}
+
+async function sendOne(
+  channel: ProviderChannel,
+  { id, address, text }: { id: string; address: string; text: string },
+): Promise<void> {
+  const { adapter, config: settings } = channels.get(channel) ?? {};
+  if (!adapter || adapter.isLocal || !settings) throw new Error('There is no such channel.');
+  const deadline = clock.now().add({ milliseconds: callTimeoutMs * scale.factor });
+  const content = { text, ...(channel === 'email' && { subject: 'Time for a check-up' }) };
+  const prepared = adapter.prepare(
+    {
+      id,
+      clientRef: id,
+      purpose: 'care',
+      to: address,
+      content,
+      expiresAt: deadline.add({ hours: 24 }),
+    },
+    settings,
+  );
+  const limited: typeof http.request = (request) =>
+    http.request({ ...request, timeoutMs: callTimeoutMs });
+  const signal = new AbortController().signal;
+  const context = { signal, deadline, http: { request: limited }, log, now: () => clock.now() };
+  const [outcome] = await adapter.send([prepared], settings, context);
+  const state = outcome?.kind === 'accepted' ? 'sent' : 'scheduled';
+  await sql`update naive_messages set state = ${state}, lease_until = null where id = ${id}`.execute(
+    db,
+  );
+}
+
+async function readChannels(): Promise<Map<string, EffectiveChannel>> {
+  const secrets = createSecrets(config.secretKey ?? new Uint8Array());
+  const deps = { secrets, publicUrl: 'http://127.0.0.1', findAdapter };
+  const { rows } = await sql<{ id: string }>`select id from clinics`.execute(db);
+  const id = rows[0]?.id ?? '';
+  return withClinic(db, id, async (trx) => {
+    const clinic = await findClinic(trx, id);
+    return clinic === null ? new Map() : effectiveChannels(deps, trx, clinic);
+  });
+}
