@@ -12,7 +12,11 @@ export type Standing =
   /** The next step, due at that instant. */
   | { kind: 'next'; step: number; dueAt: Temporal.Instant }
   /** Nothing more will come. */
-  | { kind: 'ended'; state: 'finished' | 'suppressed' | 'cancelled' | 'expired'; reason: string | null };
+  | {
+      kind: 'ended';
+      state: 'finished' | 'suppressed' | 'cancelled' | 'expired';
+      reason: string | null;
+    };
 
 export interface StandingTerms {
   definition: Pick<RuleDefinition, 'steps' | 'sendAt'>;
@@ -48,7 +52,9 @@ export function standingOf(messages: readonly JourneyMessage[], terms: StandingT
     const leftAt = latest(left.map((message) => message.sentAt ?? message.updatedAt));
     return { kind: 'next', step, dueAt: afterWait(leftAt, next.after, terms) };
   }
-  const failed = current.some(({ state, reason }) => state === 'failed' || reason === 'no-contact-point');
+  const failed = current.some(
+    ({ state, reason }) => state === 'failed' || reason === 'no-contact-point',
+  );
   // Definitely not received: the next step goes in its place, without its wait.
   if (failed && next !== undefined) return { kind: 'next', step, dueAt: terms.now };
   return endOf(messages, last);
@@ -70,7 +76,8 @@ export function afterWait(
   { definition, patientZone, clinicZone }: StandingTerms,
 ): Temporal.Instant {
   if (after === null) return leftAt;
-  if (definition.sendAt === null || !isCalendarPeriod(after)) return addPeriod(leftAt, after, clinicZone);
+  if (definition.sendAt === null || !isCalendarPeriod(after))
+    return addPeriod(leftAt, after, clinicZone);
   return dueAt({ anchor: leftAt, after, sendAt: definition.sendAt, patientZone, clinicZone });
 }
 
@@ -95,5 +102,9 @@ export function stopOf(
     'opted-out': false,
     paid: false,
   };
-  return (Object.keys(happened) as StopReason[]).find((reason) => happened[reason] && stopOn.includes(reason)) ?? null;
+  return (
+    (Object.keys(happened) as StopReason[]).find(
+      (reason) => happened[reason] && stopOn.includes(reason),
+    ) ?? null
+  );
 }

@@ -3,7 +3,7 @@ import type { JourneyMessage } from '../outbox/message-store.ts';
 import { isWaiting, standingOf, stopOf } from './advance-journey.ts';
 import { type Answers, findAnswers } from './answers-store.ts';
 import type { CheckTerms } from './checks.ts';
-import { chooseContact, type ContactChoice } from './choose-contact.ts';
+import { type ContactChoice, chooseContact } from './choose-contact.ts';
 import type { Journey } from './journey-store.ts';
 import type { Changes } from './plan-changes.ts';
 import { askConsent, isAfter, later, toMessage } from './plan-context.ts';
@@ -34,11 +34,21 @@ export async function advanceLadders(
   if (ladders.length === 0) return;
   const { clinic, now } = terms;
   const journeys = ladders.map(({ journey }) => journey);
-  const answers = await findAnswers(trx, clinic.id, journeys.map(({ id }) => id), now);
-  const patients = await findReachable(trx, clinic.id, journeys.map(({ patientId }) => patientId));
+  const answers = await findAnswers(
+    trx,
+    clinic.id,
+    journeys.map(({ id }) => id),
+    now,
+  );
+  const patients = await findReachable(
+    trx,
+    clinic.id,
+    journeys.map(({ patientId }) => patientId),
+  );
   const steps = ladders.flatMap((ladder) => {
     const patient = patients.get(ladder.journey.patientId);
-    const next = patient && nextStep({ ...ladder, patient }, answers.get(ladder.journey.id), terms, changes);
+    const next =
+      patient && nextStep({ ...ladder, patient }, answers.get(ladder.journey.id), terms, changes);
     return next ? [next] : [];
   });
   const blocks = await askConsent(
@@ -90,9 +100,11 @@ function nextStep(
     return change({ state: 'active', reason: null, nextAt });
   }
   const opensAt = standing.dueAt.subtract(visibleAhead);
-  if (isAfter(opensAt, terms.now)) return change({ state: 'active', reason: null, nextAt: opensAt });
+  if (isAfter(opensAt, terms.now))
+    return change({ state: 'active', reason: null, nextAt: opensAt });
   const choice = chooseContact(rule.definition, standing.step, patient, terms);
-  if (choice.reason === 'no-contact-point') return change({ state: 'finished', reason: null, nextAt: null });
+  if (choice.reason === 'no-contact-point')
+    return change({ state: 'finished', reason: null, nextAt: null });
   return { ...ladder, choice, dueAt: later(standing.dueAt, terms.now) };
 }
 

@@ -63,7 +63,11 @@ function refuseTarget(target: Temporal.Instant, now: Temporal.Instant): void {
     throw invalid('/now', 'clock-backwards', `The clock stands at ${now} and only moves forward.`);
   }
   if (isBefore(now.add({ hours: daysPerCallMax * 24 }), target)) {
-    throw invalid('/now', 'clock-too-far', `The clock moves by at most ${daysPerCallMax} days a call.`);
+    throw invalid(
+      '/now',
+      'clock-too-far',
+      `The clock moves by at most ${daysPerCallMax} days a call.`,
+    );
   }
 }
 
@@ -109,8 +113,12 @@ async function step(
     // Another process has moved it on meanwhile: that is where we are.
     if (isBefore(now, clock.now)) return clock.target === null ? { now: clock.now, target } : clock;
     const { plan, dispatch } = await findTestWork(trx, clinicId);
-    const ahead = [plan, dispatch].filter((at) => at !== null && isBefore(now, at) && isBefore(at, target));
-    const next = ahead.reduce((one, other) => (one && other && isBefore(one, other) ? one : other), target) ?? target;
+    const ahead = [plan, dispatch].filter(
+      (at) => at !== null && isBefore(now, at) && isBefore(at, target),
+    );
+    const next =
+      ahead.reduce((one, other) => (one && other && isBefore(one, other) ? one : other), target) ??
+      target;
     const isDone = !isBefore(now, target);
     await setTestNow(trx, clinicId, isDone ? now : next, isDone ? null : target);
     return isDone ? { now, target: null } : { now: next, target };

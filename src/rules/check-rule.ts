@@ -103,7 +103,13 @@ function checkInput(rule: RuleIn): Fault[] {
   const row = triggers[rule.trigger.type];
   return [
     ...(row === undefined
-      ? [fault('/trigger/type', 'unsupported', `The trigger ${rule.trigger.type} is not built yet.`)]
+      ? [
+          fault(
+            '/trigger/type',
+            'unsupported',
+            `The trigger ${rule.trigger.type} is not built yet.`,
+          ),
+        ]
       : foreignFields(rule.trigger, row.fields)),
     ...(rule.audience === undefined ? [] : checkAudience(rule.audience)),
     ...rule.steps.flatMap(checkStepChannels),
@@ -111,7 +117,13 @@ function checkInput(rule: RuleIn): Fault[] {
       ? []
       : [fault('/limits', 'unsupported', 'Limits of a rule are not built yet.')]),
     ...(rule.stopOn?.includes('paid')
-      ? [fault(`/stopOn/${rule.stopOn.indexOf('paid')}`, 'unsupported', 'Payments are not built yet.')]
+      ? [
+          fault(
+            `/stopOn/${rule.stopOn.indexOf('paid')}`,
+            'unsupported',
+            'Payments are not built yet.',
+          ),
+        ]
       : []),
   ];
 }
@@ -120,13 +132,19 @@ function foreignFields(trigger: Trigger, fields: readonly string[]): Fault[] {
   return Object.keys(trigger)
     .filter((name) => name !== 'type' && !fields.includes(name))
     .map((name) =>
-      fault(`/trigger/${name}`, 'foreign-field', `A trigger of the type ${trigger.type} has no \`${name}\`.`),
+      fault(
+        `/trigger/${name}`,
+        'foreign-field',
+        `A trigger of the type ${trigger.type} has no \`${name}\`.`,
+      ),
     );
 }
 
 function checkStepChannels(step: Step, index: number): Fault[] {
   if ((step.channel === undefined) !== (step.channels === undefined)) return [];
-  return [fault(`/steps/${index}/channel`, 'contradiction', 'A step has either `channel` or `channels`.')];
+  return [
+    fault(`/steps/${index}/channel`, 'contradiction', 'A step has either `channel` or `channels`.'),
+  ];
 }
 
 const dayStops = ['booked', 'visited', 'replied', 'opted-out'] as const;
@@ -136,7 +154,8 @@ function completeRule(rule: RuleIn): RuleDefinition {
   const row = triggers[trigger.type];
   const isAhead = row?.isAhead(trigger) ?? false;
   const isAnswerable = rule.purpose !== 'transactional' && !isAhead;
-  const hasMorning = trigger.type === 'birthday' || (rule.purpose !== 'transactional' && row?.hasDay(trigger));
+  const hasMorning =
+    trigger.type === 'birthday' || (rule.purpose !== 'transactional' && row?.hasDay(trigger));
   return {
     name: rule.name,
     purpose: rule.purpose,
@@ -182,7 +201,8 @@ function checkSteps(steps: readonly RuleStep[]): Fault[] {
   }
   steps.forEach((step, index) => {
     const twin = steps.slice(0, index).findIndex((other) => isTwin(step, other));
-    if (twin === -1 || (step.after !== null && Temporal.Duration.from(step.after).sign !== 0)) return;
+    if (twin === -1 || (step.after !== null && Temporal.Duration.from(step.after).sign !== 0))
+      return;
     const detail = `It repeats step ${twin} without a wait.`;
     faults.push(fault(`/steps/${index}`, 'duplicate', detail));
   });
@@ -196,8 +216,10 @@ function isTwin(one: RuleStep, other: RuleStep): boolean {
 function checkBookings({ trigger, unlessBooked, stopOn, audience }: RuleDefinition): Fault[] {
   const row = triggers[trigger.type];
   if (!row?.isAhead(trigger)) {
-    const excludes = (audience as { hasFutureAppointment?: unknown } | null)?.hasFutureAppointment === true;
-    const detail = 'It asks for a patient with an appointment ahead and forbids one: it cannot fire.';
+    const excludes =
+      (audience as { hasFutureAppointment?: unknown } | null)?.hasFutureAppointment === true;
+    const detail =
+      'It asks for a patient with an appointment ahead and forbids one: it cannot fire.';
     return excludes && unlessBooked ? [fault('/unlessBooked', 'contradiction', detail)] : [];
   }
   const detail = 'The rule is about an appointment that is ahead: it could never fire.';

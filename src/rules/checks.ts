@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Clinic } from '../history/clinic.ts';
 import type { ConsentBlock } from '../history/consent-store.ts';
-import { chooseContact, type ContactChoice, type ContactTerms } from './choose-contact.ts';
+import { type ContactChoice, type ContactTerms, chooseContact } from './choose-contact.ts';
 import type { Rule } from './rule.ts';
 import type { Occasion } from './selection-store.ts';
 import { triggerOf } from './triggers/triggers.ts';
@@ -45,7 +45,8 @@ export const checks: readonly CheckRow[] = [
   },
   {
     name: 'too-late',
-    find: ({ expiresAt }, { now }) => (Temporal.Instant.compare(now, expiresAt) >= 0 ? 'too-late' : null),
+    find: ({ expiresAt }, { now }) =>
+      Temporal.Instant.compare(now, expiresAt) >= 0 ? 'too-late' : null,
     outcome: () => 'expired',
     seen: (_asked, { now }) => now.toString(),
     wanted: ({ expiresAt }) => ({ before: expiresAt.toString() }),
@@ -68,7 +69,8 @@ export const checks: readonly CheckRow[] = [
     name: 'contact-point',
     find: ({ choice }) => (choice.reason === 'no-contact-point' ? choice.reason : null),
     outcome: () => 'held',
-    seen: ({ choice }) => (choice.reason === 'no-contact-point' ? [] : choice.contacts.map(({ channel }) => channel)),
+    seen: ({ choice }) =>
+      choice.reason === 'no-contact-point' ? [] : choice.contacts.map(({ channel }) => channel),
     wanted: ({ rule }) => rule.definition.steps.map(({ channels }) => channels),
   },
   {
@@ -87,7 +89,9 @@ export const checks: readonly CheckRow[] = [
     },
     outcome: (reason) => (reason === 'opted-out' ? 'suppressed' : 'held'),
     seen: ({ choice, blocks }) =>
-      Object.fromEntries(choice.contacts.map(({ channel }, at) => [channel, blocks[at] ?? 'allowed'])),
+      Object.fromEntries(
+        choice.contacts.map(({ channel }, at) => [channel, blocks[at] ?? 'allowed']),
+      ),
     wanted: ({ rule }) => rule.definition.purpose,
   },
   {
@@ -139,7 +143,11 @@ function expiryOf(rule: Rule, occasion: Occasion, clinicZone: string): Temporal.
 const shareOf = 2 ** 32;
 
 /** Who lives together, or shares an address, is in one arm: they would tell each other. */
-function isHeldOut({ id, definition }: Rule, { household, patientId }: Occasion, address: string | null): boolean {
+function isHeldOut(
+  { id, definition }: Rule,
+  { household, patientId }: Occasion,
+  address: string | null,
+): boolean {
   if (definition.holdout === 0) return false;
   const unit = household !== null ? `household:${household}` : (address ?? `patient:${patientId}`);
   const hash = createHash('sha256').update(`${id} ${unit}`).digest();

@@ -40,7 +40,9 @@ export function chooseContact(
     const step = steps[index];
     if (step === undefined) break;
     const contacts = step.channels
-      .map((channel) => (channel === 'preferred' ? preferredChannel(step.template, patient, terms) : channel))
+      .map((channel) =>
+        channel === 'preferred' ? preferredChannel(step.template, patient, terms) : channel,
+      )
       .filter((channel): channel is ChannelName => channel !== null)
       .map((channel) => ({ channel, address: addressOf(patient, channel) }))
       .filter((contact) => contact.address !== null || needsNoAddress(contact.channel));
@@ -48,13 +50,19 @@ export function chooseContact(
       (contact, at) => contacts.findIndex((other) => other.channel === contact.channel) === at,
     );
     if (distinct.length === 0) continue;
-    const readable = distinct.filter(({ channel }) => hasBody(step.template, channel, patient, terms));
+    const readable = distinct.filter(({ channel }) =>
+      hasBody(step.template, channel, patient, terms),
+    );
     if (readable.length > 0) return { contacts: readable, step: index, reason: null };
     return { contacts: distinct, step: index, reason: 'no-template' };
   }
   const channel = steps[fromStep]?.channels.find((name) => name !== 'preferred');
   const nominal = (channel as ChannelName | undefined) ?? favourite(patient) ?? 'sms';
-  return { contacts: [{ channel: nominal, address: null }], step: fromStep, reason: 'no-contact-point' };
+  return {
+    contacts: [{ channel: nominal, address: null }],
+    step: fromStep,
+    reason: 'no-contact-point',
+  };
 }
 
 /** At equal price the first of these goes. */
@@ -118,9 +126,16 @@ function addressOf(patient: Reachable, channel: ChannelName): string | null {
   }
 }
 
-function hasBody(name: string, channel: ChannelName, patient: Reachable, terms: ContactTerms): boolean {
+function hasBody(
+  name: string,
+  channel: ChannelName,
+  patient: Reachable,
+  terms: ContactTerms,
+): boolean {
   const template = terms.templates.get(name);
-  return template !== undefined && knownBody(template, channel, patient.language, terms.clinicLanguage);
+  return (
+    template !== undefined && knownBody(template, channel, patient.language, terms.clinicLanguage)
+  );
 }
 
 /** Compiling a body for each patient would cost more than all the rest. */

@@ -94,7 +94,11 @@ export async function explainRule(
   };
 }
 
-async function hostIdText(trx: Trx, clinicId: string, { patientId, source }: ExplainQuestion): Promise<string> {
+async function hostIdText(
+  trx: Trx,
+  clinicId: string,
+  { patientId, source }: ExplainQuestion,
+): Promise<string> {
   const id = (await hostIdsOf(trx, clinicId, [patientId])).get(patientId);
   if (id === undefined) throw notFound('patient');
   return formatHostId(id, source);
@@ -134,7 +138,13 @@ async function findOccasion(
       upTo: startOfDay(until, timeZone).subtract(oneMs),
     };
     const everybody = { ...definition, audience: null };
-    const found = await selectOccasions(trx, { clinic, definition: everybody, window, patientIds: [patientId], now });
+    const found = await selectOccasions(trx, {
+      clinic,
+      definition: everybody,
+      window,
+      patientIds: [patientId],
+      now,
+    });
     const same = found.find(({ occurrence }) => occurrence === recorded?.occurrence);
     return same ?? nearest(found, middle);
   };
@@ -155,7 +165,9 @@ function withoutFilters({ trigger }: RuleDefinition): RuleDefinition['trigger'] 
 
 /** What comes next rather than what is past. */
 function nearest(occasions: readonly Occasion[], middle: Temporal.Instant): Occasion | null {
-  const sorted = occasions.toSorted((one, other) => Temporal.Instant.compare(one.dueAt, other.dueAt));
+  const sorted = occasions.toSorted((one, other) =>
+    Temporal.Instant.compare(one.dueAt, other.dueAt),
+  );
   return sorted.find(({ dueAt }) => !isAfter(middle, dueAt)) ?? sorted.at(-1) ?? null;
 }
 
@@ -170,14 +182,22 @@ async function runChecks(
   const { clinic, now } = terms;
   const list = [
     check('rule-active', rule.state === 'active', 'rule-paused', rule.state, 'active'),
-    check('trigger', occasion !== null, 'no-anchor', occasion?.anchor ?? null, rule.definition.trigger),
+    check(
+      'trigger',
+      occasion !== null,
+      'no-anchor',
+      occasion?.anchor ?? null,
+      rule.definition.trigger,
+    ),
     ...(await filterChecks(trx, clinic.id, rule, occasion)),
     check('due', occasion?.dueDay === on, 'not-due', occasion?.dueAt.toString() ?? null, on),
   ];
   if (occasion !== null && rule.activeFrom !== null) {
     const isSince = isAfter(occasion.dueAt, rule.activeFrom);
     const wanted = { after: rule.activeFrom.toString() };
-    list.push(check('active-from', isSince, 'before-activation', occasion.dueAt.toString(), wanted));
+    list.push(
+      check('active-from', isSince, 'before-activation', occasion.dueAt.toString(), wanted),
+    );
   }
   const asked = {
     patientId: question.patientId,
@@ -188,14 +208,18 @@ async function runChecks(
   const holds = audienceHolds(rule.definition.audience, leaves);
   list.push(
     check('audience', holds, 'audience', holds, true),
-    ...leaves.map((leaf) => check(`audience/${leaf.path}`, leaf.passed, 'audience', leaf.seen, leaf.wanted)),
+    ...leaves.map((leaf) =>
+      check(`audience/${leaf.path}`, leaf.passed, 'audience', leaf.seen, leaf.wanted),
+    ),
   );
   if (occasion === null) return list;
   const [found] = await openCases(trx, rule, [occasion], terms);
   if (found === undefined) return list;
   for (const row of checks) {
     const reason = row.find(found, terms);
-    list.push(check(row.name, reason === null, reason, row.seen(found, terms), row.wanted(found, terms)));
+    list.push(
+      check(row.name, reason === null, reason, row.seen(found, terms), row.wanted(found, terms)),
+    );
   }
   return list;
 }
@@ -211,7 +235,15 @@ async function filterChecks(
     const wanted = trigger[name];
     if (!wanted?.length) return [];
     const seen = facts?.[name] ?? [];
-    return [check(`trigger/${name}`, seen.some((one) => wanted.includes(one)), 'no-anchor', seen, wanted)];
+    return [
+      check(
+        `trigger/${name}`,
+        seen.some((one) => wanted.includes(one)),
+        'no-anchor',
+        seen,
+        wanted,
+      ),
+    ];
   });
 }
 
@@ -222,16 +254,28 @@ function check(
   seen: unknown,
   wanted: unknown,
 ): ExplainedCheck {
-  return { name, passed, reason: passed ? null : reason, seen: seen ?? null, wanted: wanted ?? null };
+  return {
+    name,
+    passed,
+    reason: passed ? null : reason,
+    seen: seen ?? null,
+    wanted: wanted ?? null,
+  };
 }
 
 type Verdict = Pick<Explanation, 'outcome' | 'reason'>;
 
-async function recordedOutcome(trx: Trx, clinicId: string, journey: RecordedJourney): Promise<Verdict> {
+async function recordedOutcome(
+  trx: Trx,
+  clinicId: string,
+  journey: RecordedJourney,
+): Promise<Verdict> {
   const messages = await journeyMessages(trx, clinicId, [journey.id]);
   if (messages.some(hasLeft)) {
     const isUnknown = messages.filter(hasLeft).every(({ state }) => state === 'unknown');
-    return isUnknown ? { outcome: 'unknown', reason: messages[0]?.reason ?? null } : { outcome: 'sent', reason: null };
+    return isUnknown
+      ? { outcome: 'unknown', reason: messages[0]?.reason ?? null }
+      : { outcome: 'sent', reason: null };
   }
   const last = messages.at(-1);
   return (last && messageOutcome(last)) ?? journeyOutcome(journey);
@@ -270,7 +314,11 @@ function journeyOutcome({ state, reason }: RecordedJourney): Verdict {
 }
 
 /** The first check that fails decides; those before the table of checks mean that there is no occurrence. */
-function recomputedOutcome(rule: Rule, occasion: Occasion | null, list: readonly ExplainedCheck[]): Verdict {
+function recomputedOutcome(
+  rule: Rule,
+  occasion: Occasion | null,
+  list: readonly ExplainedCheck[],
+): Verdict {
   const failed = (name: string) => list.find((one) => one.name === name && !one.passed);
   const isFiltered = list.some(({ name, passed }) => name.startsWith('trigger') && !passed);
   if (occasion === null || isFiltered) return { outcome: 'not-due', reason: 'no-anchor' };

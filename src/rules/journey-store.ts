@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import type { Trx } from '../database/connect.ts';
+import { type ColumnTypes, rowSet } from '../database/row-set.ts';
 import type { JourneyState } from '../database/tables.ts';
 import { wakeClinic } from '../history/clinic-work-store.ts';
 import { withdrawMessages } from '../outbox/message-store.ts';
@@ -36,6 +37,35 @@ const columns = sql`
   id, rule_id as "ruleId", patient_id as "patientId", occurrence, anchor, due_at as "dueAt",
   expires_at as "expiresAt", state, reason, step, next_at as "nextAt", holdout`;
 
+type NewRow = Pick<
+  NewJourney,
+  | 'ruleId'
+  | 'ruleVersion'
+  | 'patientId'
+  | 'occurrence'
+  | 'anchor'
+  | 'state'
+  | 'reason'
+  | 'step'
+  | 'holdout'
+> & { id: string; dueMs: number; expiresMs: number; nextMs: number | undefined };
+
+const newTypes: ColumnTypes<NewRow> = {
+  id: 'uuid',
+  ruleId: 'uuid',
+  ruleVersion: 'int',
+  patientId: 'uuid',
+  occurrence: 'text',
+  anchor: 'jsonb',
+  dueMs: 'epoch_ms',
+  expiresMs: 'epoch_ms',
+  state: 'text',
+  reason: 'text',
+  step: 'int',
+  nextMs: 'epoch_ms',
+  holdout: 'boolean',
+};
+
 /** @returns the ids by position; null for occurrences that have a journey already. */
 export async function insertJourneys(
   trx: Trx,
@@ -44,15 +74,19 @@ export async function insertJourneys(
   now: Temporal.Instant,
 ): Promise<(string | null)[]> {
   if (journeys.length === 0) return [];
-  const rows = journeys.map((journey) => ({ ...journey, id: uuidv7(now) }));
+  const rows = journeys.map((journey) => ({
+    ...journey,
+    id: uuidv7(now),
+    dueMs: journey.dueAt.epochMilliseconds,
+    expiresMs: journey.expiresAt.epochMilliseconds,
+    nextMs: journey.nextAt?.epochMilliseconds,
+  }));
   const { rows: stored } = await sql<{ id: string }>`
     insert into journeys (clinic_id, id, rule_id, rule_version, patient_id, occurrence, anchor, due_at, expires_at,
       state, reason, step, next_at, holdout, created_at, updated_at)
-    select ${clinicId}, id, "ruleId", "ruleVersion", "patientId", occurrence, anchor, "dueAt", "expiresAt",
-      state, reason, step, "nextAt", holdout, ${now}, ${now}
-    from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as new (id uuid, "ruleId" uuid, "ruleVersion" integer,
-      "patientId" uuid, occurrence text, anchor jsonb, "dueAt" timestamptz, "expiresAt" timestamptz, state text,
-      reason text, step smallint, "nextAt" timestamptz, holdout boolean)
+    select ${clinicId}::uuid, id, "ruleId", "ruleVersion", "patientId", occurrence, anchor, "dueMs", "expiresMs",
+      state, reason, step, "nextMs", holdout, ${now}, ${now}
+    from ${rowSet<NewRow>(rows, newTypes, 'new')}
     order by "patientId", occurrence
     on conflict (clinic_id, rule_id, patient_id, occurrence) do nothing
     returning id`.execute(trx);
@@ -218,15 +252,23 @@ export async function holdMessages(
     )
     update messages m set state = 'held', reason = chosen.reason, expires_at = chosen."expiresAt",
       next_at = least(greatest(chosen."nextAt", ${now}::timestamptz), chosen."expiresAt"), updated_at = ${now}
-    from chosen where m.clinic_id = ${clinicId} and m.id = chosen.id and m.state in ('scheduled', 'held', 'retry')`.execute(trx);
+    from chosen where m.clinic_id = ${clinicId} and m.id = chosen.id and m.state in ('scheduled', 'held', 'retry')`.execute(
+    trx,
+  );
 }
 
 /** Has the patients planned anew of whom nothing has left yet: the rule is another now. */
-export async function replanUnsentOfRule(trx: Trx, clinicId: string, ruleId: string): Promise<void> {
+export async function replanUnsentOfRule(
+  trx: Trx,
+  clinicId: string,
+  ruleId: string,
+): Promise<void> {
   await sql`
     insert into replan (clinic_id, patient_id)
     select distinct clinic_id, patient_id from journeys
-    where clinic_id = ${clinicId} and rule_id = ${ruleId} and state = any(${[...openStates]}::text[])`.execute(trx);
+    where clinic_id = ${clinicId} and rule_id = ${ruleId} and state = any(${[...openStates]}::text[])`.execute(
+    trx,
+  );
 }
 
 export async function holdMessagesOfRule(

@@ -26,7 +26,11 @@ export async function moveToSurvivors(
 /** A chain of merges is never longer; cycles are refused at intake. */
 const mergesMax = 50;
 
-async function findMerged(trx: Trx, clinicId: string, patientIds: readonly string[]): Promise<MergedPair[]> {
+async function findMerged(
+  trx: Trx,
+  clinicId: string,
+  patientIds: readonly string[],
+): Promise<MergedPair[]> {
   const { rows } = await sql<MergedPair>`
     with recursive chain as (
       select id as retired, replaced_by as survivor, 1 as depth from patients
@@ -36,7 +40,9 @@ async function findMerged(trx: Trx, clinicId: string, patientIds: readonly strin
       join patients p on p.clinic_id = ${clinicId} and p.id = c.survivor
       where p.replaced_by is not null and c.depth < ${mergesMax}
     )
-    select distinct on (retired) retired, survivor from chain order by retired, depth desc`.execute(trx);
+    select distinct on (retired) retired, survivor from chain order by retired, depth desc`.execute(
+    trx,
+  );
   return rows;
 }
 
@@ -73,7 +79,12 @@ export async function movePatients(
       occurrence = j.occurrence || '#merged:' || j.id
     from ranked r where j.clinic_id = ${clinicId} and j.id = r.id and r.place > 1
     returning j.id`.execute(trx);
-  await withdrawLosers(trx, clinicId, losers.map(({ id }) => id), now);
+  await withdrawLosers(
+    trx,
+    clinicId,
+    losers.map(({ id }) => id),
+    now,
+  );
   await sql`
     update journeys j set patient_id = m.survivor, updated_at = ${now}
     from jsonb_to_recordset(${merged}::jsonb) as m (retired uuid, survivor uuid)
@@ -90,5 +101,11 @@ async function withdrawLosers(
   journeyIds: readonly string[],
   now: Temporal.Instant,
 ): Promise<void> {
-  await withdrawMessages(trx, clinicId, { journeyIds }, { state: 'suppressed', reason: 'merged' }, now);
+  await withdrawMessages(
+    trx,
+    clinicId,
+    { journeyIds },
+    { state: 'suppressed', reason: 'merged' },
+    now,
+  );
 }

@@ -75,7 +75,8 @@ export async function writeChanges(
   return {
     planned: added.planned + changes.messages.filter(isPlanned).length,
     suppressed:
-      added.suppressed + [...changes.updates.values()].filter(({ state }) => state === 'suppressed').length,
+      added.suppressed +
+      [...changes.updates.values()].filter(({ state }) => state === 'suppressed').length,
   };
 }
 
@@ -95,7 +96,8 @@ export async function writePlans(
   await enqueueMessages(trx, clinicId, messages, now);
   return {
     planned: messages.filter(isPlanned).length,
-    suppressed: journeys.filter(({ state }, index) => state === 'suppressed' && ids[index] !== null).length,
+    suppressed: journeys.filter(({ state }, index) => state === 'suppressed' && ids[index] !== null)
+      .length,
   };
 }
 

@@ -1,4 +1,5 @@
 import type { Trx } from '../database/connect.ts';
+import { notFound } from '../errors.ts';
 import type { Clinic } from '../history/clinic.ts';
 import { clinicConsentTerms } from '../history/clinic.ts';
 import { findClinic } from '../history/clinic-store.ts';
@@ -8,7 +9,6 @@ import { lastAllowedBefore } from '../history/send-window.ts';
 import { type ChannelDeps, effectiveChannels } from '../outbox/channel-store.ts';
 import type { NewMessage } from '../outbox/message-store.ts';
 import { findTemplates } from '../outbox/template-store.ts';
-import { notFound } from '../errors.ts';
 import { type Case, type CheckTerms, openCase } from './checks.ts';
 import type { Contact } from './choose-contact.ts';
 import type { Rule, RuleDefinition } from './rule.ts';
@@ -28,7 +28,9 @@ export async function readTerms(
 ): Promise<CheckTerms> {
   const clinic = await findClinic(trx, clinicId);
   if (clinic === null) throw notFound('clinic');
-  const names = new Set(rules.flatMap(({ definition }) => definition.steps.map((step) => step.template)));
+  const names = new Set(
+    rules.flatMap(({ definition }) => definition.steps.map((step) => step.template)),
+  );
   const templates = await findTemplates(trx, clinicId, [...names]);
   return {
     clinic,
@@ -73,11 +75,19 @@ export async function askConsent(
   asks: readonly ContactAsk[],
 ): Promise<(ConsentBlock | undefined)[][]> {
   const flat = asks.flatMap(({ patientId, purpose, contacts }, index) =>
-    contacts.map(({ channel, address }, at) => ({ key: `${index}/${at}`, patientId, purpose, channel, address })),
+    contacts.map(({ channel, address }, at) => ({
+      key: `${index}/${at}`,
+      patientId,
+      purpose,
+      channel,
+      address,
+    })),
   );
   const { careNeedsGrant } = clinicConsentTerms(clinic);
   const blocked = await blockedByConsent(trx, clinic.id, flat, careNeedsGrant);
-  return asks.map(({ contacts }, index) => contacts.map((_contact, at) => blocked.get(`${index}/${at}`)));
+  return asks.map(({ contacts }, index) =>
+    contacts.map((_contact, at) => blocked.get(`${index}/${at}`)),
+  );
 }
 
 export interface StepTerms {
@@ -94,7 +104,11 @@ export interface StepTerms {
 }
 
 /** The message that a step becomes on one channel. */
-export function toMessage(contact: Contact, terms: StepTerms, { clinic, now }: CheckTerms): NewMessage {
+export function toMessage(
+  contact: Contact,
+  terms: StepTerms,
+  { clinic, now }: CheckTerms,
+): NewMessage {
   const { rule, occasion, step } = terms;
   const { definition } = rule;
   const at = later(scheduledAt(terms, clinic, now), now);

@@ -39,7 +39,10 @@ export function isBegun(message: JourneyMessage): boolean {
 
 function isNew({ rule, occasion: { dueAt } }: Case, { clinic, now }: CheckTerms): boolean {
   const horizon = later(rule.plannedThrough ?? now, horizonAt(now, clinic.timeZone));
-  return isAfter(dueAt, later(rule.activeFrom ?? now, now.subtract(lookBack))) && !isAfter(dueAt, horizon);
+  return (
+    isAfter(dueAt, later(rule.activeFrom ?? now, now.subtract(lookBack))) &&
+    !isAfter(dueAt, horizon)
+  );
 }
 
 /** The journey of a new occasion, with the messages of its first step; null for what never was one. */
@@ -48,7 +51,8 @@ export function planOccasion(asked: Case, terms: CheckTerms): NewPlan | null {
   const decision = decide(asked, terms);
   // Who booked when the reminder was long due is not late: there was nothing to be reminded of.
   const { bookedAt } = occasion.anchor;
-  const isBookedLater = bookedAt !== undefined && isAfter(Temporal.Instant.from(bookedAt), occasion.dueAt);
+  const isBookedLater =
+    bookedAt !== undefined && isAfter(Temporal.Instant.from(bookedAt), occasion.dueAt);
   if (decision.outcome === 'expired' && isBookedLater) return null;
   const journey: NewJourney = {
     ruleId: rule.id,
@@ -69,7 +73,8 @@ type JourneyStanding = Pick<Journey, 'state' | 'reason' | 'nextAt'>;
 
 /** What is planned is looked at again when it would be too late, to close it. */
 function standing({ outcome, reason }: Decision, expiresAt: Temporal.Instant): JourneyStanding {
-  if (outcome === 'suppressed' || outcome === 'expired') return { state: outcome, reason, nextAt: null };
+  if (outcome === 'suppressed' || outcome === 'expired')
+    return { state: outcome, reason, nextAt: null };
   if (outcome === 'held') return { state: 'held', reason, nextAt: expiresAt };
   return { state: 'planned', reason: null, nextAt: expiresAt };
 }
@@ -122,7 +127,8 @@ function replan(
   const last = messages.at(-1);
   // What the outbox, or the host, has ended for a reason of its own stays ended.
   if (last !== undefined && waiting.length === 0) {
-    const state = last.state === 'cancelled' || last.state === 'expired' ? last.state : 'suppressed';
+    const state =
+      last.state === 'cancelled' || last.state === 'expired' ? last.state : 'suppressed';
     changes.updates.set(journey.id, { ...journey, state, reason: last.reason, nextAt: null });
     return;
   }
@@ -134,7 +140,9 @@ function replan(
   const decision = decideAgain(asked, journey, waiting, terms);
   if (decision.outcome === 'suppressed' || decision.outcome === 'expired') {
     const reason = decision.reason ?? decision.outcome;
-    changes.withdrawn.push(...waiting.map(({ id }) => ({ id, state: 'suppressed' as const, reason })));
+    changes.withdrawn.push(
+      ...waiting.map(({ id }) => ({ id, state: 'suppressed' as const, reason })),
+    );
     changes.updates.set(journey.id, changed(journey, asked, decision));
     return;
   }
@@ -179,7 +187,11 @@ function refreshMessages(
     expiresAt.equals(journey.expiresAt) &&
     decision.reason === journey.reason;
   if (isUnchanged) return;
-  if (!isSameWay && fresh.some((wanted) => messages.some((message) => isSamePlace(message, wanted)))) return;
+  if (
+    !isSameWay &&
+    fresh.some((wanted) => messages.some((message) => isSamePlace(message, wanted)))
+  )
+    return;
   changes.updates.set(journey.id, { ...changed(journey, asked, decision), step: choice.step });
   if (!isSameWay) {
     const end = { state: 'cancelled', reason: 'channel-changed' } as const;
@@ -203,7 +215,11 @@ function isSamePlace(
   return message.channel === wanted.channel && message.step === wanted.step;
 }
 
-function changed(journey: Journey, { occasion, expiresAt }: Case, decision: Decision): JourneyChange {
+function changed(
+  journey: Journey,
+  { occasion, expiresAt }: Case,
+  decision: Decision,
+): JourneyChange {
   const { anchor, dueAt } = occasion;
   return { ...journey, anchor, dueAt, expiresAt, ...standing(decision, expiresAt) };
 }

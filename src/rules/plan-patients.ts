@@ -3,7 +3,13 @@ import { type JourneyMessage, journeyMessages, recheckHeld } from '../outbox/mes
 import { advanceLadders, type Ladder } from './advance-ladders.ts';
 import type { Case, CheckTerms } from './checks.ts';
 import { horizonAt } from './horizon.ts';
-import { type EarliestOpen, earliestOpen, isOpen, type Journey, lockJourneys } from './journey-store.ts';
+import {
+  type EarliestOpen,
+  earliestOpen,
+  isOpen,
+  type Journey,
+  lockJourneys,
+} from './journey-store.ts';
 import { findLostReasons, type LostReason } from './lost-store.ts';
 import { moveToSurvivors } from './move-patients-store.ts';
 import { type Changes, noChanges, type Planned, writeChanges } from './plan-changes.ts';
@@ -107,20 +113,33 @@ function windowOf(
   if (open === undefined) return { after: start, upTo };
   const after = earlier(start, open.dueAt.subtract(oneMs));
   // What was planned by another trigger may have moved far either way.
-  if (isAfter(activeFrom, open.createdAt)) return { after: earlier(after, now.subtract(farOff)), upTo: now.add(farOff) };
+  if (isAfter(activeFrom, open.createdAt))
+    return { after: earlier(after, now.subtract(farOff)), upTo: now.add(farOff) };
   return { after, upTo };
 }
 
 /** Open journeys without a case: replaced by a visit, moved, corrected, or out of the audience. */
-async function withdrawLost(trx: Trx, clinicId: string, plan: Plan, changes: Changes): Promise<void> {
-  const cased = new Set(plan.cases.map(({ rule, occasion }) => keyOf({ ...occasion, ruleId: rule.id })));
+async function withdrawLost(
+  trx: Trx,
+  clinicId: string,
+  plan: Plan,
+  changes: Changes,
+): Promise<void> {
+  const cased = new Set(
+    plan.cases.map(({ rule, occasion }) => keyOf({ ...occasion, ruleId: rule.id })),
+  );
   const lost = plan.journeys.filter((journey) => {
-    if (!isOpen(journey) || !plan.rules.has(journey.ruleId) || cased.has(keyOf(journey))) return false;
+    if (!isOpen(journey) || !plan.rules.has(journey.ruleId) || cased.has(keyOf(journey)))
+      return false;
     // Of a ladder that has begun its own stops decide, but for an appointment that is no longer what it was.
     const isStarted = (plan.messages.get(journey.id) ?? []).some(isBegun);
     return !isStarted || journey.anchor.kind === 'appointment';
   });
-  const reasons = await findLostReasons(trx, clinicId, lost.map(({ id }) => id));
+  const reasons = await findLostReasons(
+    trx,
+    clinicId,
+    lost.map(({ id }) => id),
+  );
   for (const journey of lost) {
     const rule = plan.rules.get(journey.ruleId);
     if (rule === undefined) continue;

@@ -1,10 +1,15 @@
 import type { Db } from '../database/connect.ts';
 import { withClinic } from '../database/with-clinic.ts';
-import { rescheduleClinic } from '../history/clinic-work-store.ts';
 import { findClinic } from '../history/clinic-store.ts';
+import { rescheduleClinic } from '../history/clinic-work-store.ts';
 import { takeReplanMarks } from '../history/replan-store.ts';
 import { horizonAt, nextHorizonAt } from './horizon.ts';
-import { finishJourneys, hasReplanMarks, nextJourneyAt, patientsWithDueJourneys } from './journey-store.ts';
+import {
+  finishJourneys,
+  hasReplanMarks,
+  nextJourneyAt,
+  patientsWithDueJourneys,
+} from './journey-store.ts';
 import type { Planned } from './plan-changes.ts';
 import { earlier, isAfter, type RulesDeps } from './plan-context.ts';
 import { planHorizon } from './plan-horizon.ts';
@@ -29,7 +34,11 @@ const marksPerTransaction = 500;
 const roundsMax = 20;
 const statementTimeoutMs = 120_000;
 
-export async function planClinic(deps: PlanDeps, clinicId: string, now: Temporal.Instant): Promise<PlanResult> {
+export async function planClinic(
+  deps: PlanDeps,
+  clinicId: string,
+  now: Temporal.Instant,
+): Promise<PlanResult> {
   const total = { planned: 0, suppressed: 0 };
   const add = ({ planned, suppressed }: Planned) => {
     total.planned += planned;
@@ -43,7 +52,12 @@ export async function planClinic(deps: PlanDeps, clinicId: string, now: Temporal
 
 type Add = (planned: Planned) => void;
 
-async function planMarked(deps: PlanDeps, clinicId: string, now: Temporal.Instant, add: Add): Promise<void> {
+async function planMarked(
+  deps: PlanDeps,
+  clinicId: string,
+  now: Temporal.Instant,
+  add: Add,
+): Promise<void> {
   for (let round = 0; round < roundsMax; round += 1) {
     const taken = await withClinic(
       deps.db,
@@ -59,7 +73,12 @@ async function planMarked(deps: PlanDeps, clinicId: string, now: Temporal.Instan
   }
 }
 
-async function planHorizons(deps: PlanDeps, clinicId: string, now: Temporal.Instant, add: Add): Promise<void> {
+async function planHorizons(
+  deps: PlanDeps,
+  clinicId: string,
+  now: Temporal.Instant,
+  add: Add,
+): Promise<void> {
   const { clinic, rules } = await withClinic(deps.db, clinicId, async (trx) => ({
     clinic: await findClinic(trx, clinicId),
     rules: await listActiveRules(trx, clinicId),
@@ -69,12 +88,19 @@ async function planHorizons(deps: PlanDeps, clinicId: string, now: Temporal.Inst
   for (const { id, plannedThrough } of rules) {
     if (plannedThrough === null || !isAfter(horizon, plannedThrough)) continue;
     const plan = () =>
-      withClinic(deps.db, clinicId, (trx) => planHorizon(deps, trx, clinic, id, now), { statementTimeoutMs });
+      withClinic(deps.db, clinicId, (trx) => planHorizon(deps, trx, clinic, id, now), {
+        statementTimeoutMs,
+      });
     add(await plan());
   }
 }
 
-async function planDue(deps: PlanDeps, clinicId: string, now: Temporal.Instant, add: Add): Promise<void> {
+async function planDue(
+  deps: PlanDeps,
+  clinicId: string,
+  now: Temporal.Instant,
+  add: Add,
+): Promise<void> {
   for (let round = 0; round < roundsMax; round += 1) {
     const found = await withClinic(
       deps.db,
@@ -91,7 +117,11 @@ async function planDue(deps: PlanDeps, clinicId: string, now: Temporal.Instant, 
   }
 }
 
-async function reschedule(deps: PlanDeps, clinicId: string, now: Temporal.Instant): Promise<Temporal.Instant | null> {
+async function reschedule(
+  deps: PlanDeps,
+  clinicId: string,
+  now: Temporal.Instant,
+): Promise<Temporal.Instant | null> {
   return withClinic(deps.db, clinicId, async (trx) => {
     let nextAt: Temporal.Instant | null = null;
     await rescheduleClinic(trx, clinicId, 'plan', async () => {

@@ -8,7 +8,7 @@ import { formatMicros, parseMicros } from '../money.ts';
 import { previewTemplate } from '../outbox/preview-template.ts';
 import { afterWait } from './advance-journey.ts';
 import { type Case, type CheckTerms, type Decision, decide } from './checks.ts';
-import { chooseContact, type Contact } from './choose-contact.ts';
+import { type Contact, chooseContact } from './choose-contact.ts';
 import { openCases, type RulesDeps, readTerms } from './plan-context.ts';
 import type { Rule } from './rule.ts';
 import { findRule } from './rule-store.ts';
@@ -133,12 +133,23 @@ export async function listDue(
     if (rows.length > question.limit * 4) keepFirst(rows, question.limit);
   }
   keepFirst(rows, question.limit);
-  const ids = await hostIdsOf(trx, clinicId, rows.map(({ row }) => row.patientId));
-  return rows.map(({ row }) => ({ ...row, patientId: spell(ids.get(row.patientId), question.source) }));
+  const ids = await hostIdsOf(
+    trx,
+    clinicId,
+    rows.map(({ row }) => row.patientId),
+  );
+  return rows.map(({ row }) => ({
+    ...row,
+    patientId: spell(ids.get(row.patientId), question.source),
+  }));
 }
 
 function keepFirst(rows: { row: DueRow; at: Temporal.Instant }[], limit: number): void {
-  rows.sort((one, other) => Temporal.Instant.compare(one.at, other.at) || (one.row.patientId < other.row.patientId ? -1 : 1));
+  rows.sort(
+    (one, other) =>
+      Temporal.Instant.compare(one.at, other.at) ||
+      (one.row.patientId < other.row.patientId ? -1 : 1),
+  );
   rows.length = Math.min(rows.length, limit);
 }
 
@@ -174,7 +185,13 @@ async function* decisions(
 ): AsyncGenerator<{ asked: Case; decision: Decision }> {
   const { clinic, now } = terms;
   const { definition } = rule;
-  for await (const occasions of streamOccasions(trx, { clinic, definition, window, patientIds: null, now })) {
+  for await (const occasions of streamOccasions(trx, {
+    clinic,
+    definition,
+    window,
+    patientIds: null,
+    now,
+  })) {
     for (const asked of await openCases(trx, rule, occasions, terms)) {
       yield { asked, decision: decide(asked, terms) };
     }
@@ -190,11 +207,17 @@ function stepsOf(asked: Case, terms: CheckTerms, upTo: Temporal.Instant): Planne
   let { step } = choice;
   let contacts = choice.contacts.filter((_contact, index) => blocks[index] === undefined);
   for (;;) {
-    for (const contact of contacts) planned.push({ ...contact, patientId: occasion.patientId, step, at });
+    for (const contact of contacts)
+      planned.push({ ...contact, patientId: occasion.patientId, step, at });
     const next = definition.steps[step + 1];
     if (next === undefined) return planned;
     const { patientZone } = occasion;
-    at = afterWait(at, next.after, { definition, patientZone, clinicZone: terms.clinic.timeZone, now: at });
+    at = afterWait(at, next.after, {
+      definition,
+      patientZone,
+      clinicZone: terms.clinic.timeZone,
+      now: at,
+    });
     if (Temporal.Instant.compare(at, upTo) > 0) return planned;
     const found = chooseContact(definition, step + 1, occasion, terms);
     if (found.reason !== null) return planned;
@@ -214,13 +237,17 @@ async function price(
   let micros = 0;
   const samples: PreviewSample[] = [];
   const warnings = new Set<string>();
-  const patientIds = [...ways.values()].flatMap(({ some }) => some.map(({ patientId }) => patientId));
+  const patientIds = [...ways.values()].flatMap(({ some }) =>
+    some.map(({ patientId }) => patientId),
+  );
   const ids = await hostIdsOf(trx, clinic.id, patientIds);
   for (const { count, some } of ways.values()) {
     let seen = 0;
     for (const { patientId, channel, step, at } of some) {
       const template = templates.get(rule.definition.steps[step]?.template ?? '');
-      const shown = template && (await previewTemplate(deps, trx, clinic, template, { channel, patientId }, at));
+      const shown =
+        template &&
+        (await previewTemplate(deps, trx, clinic, template, { channel, patientId }, at));
       if (!shown) continue;
       seen += parseMicros(shown.cost?.amount ?? '0') ?? 0;
       for (const warning of shown.warnings) warnings.add(warning);

@@ -1,5 +1,5 @@
-import type { Trx } from '../database/connect.ts';
 import { sql } from 'kysely';
+import type { Trx } from '../database/connect.ts';
 import type { Reachable } from './choose-contact.ts';
 
 export interface ReachablePatient extends Reachable {
@@ -16,6 +16,8 @@ export async function findReachable(
   const { rows } = await sql<ReachablePatient>`
     select id, language, time_zone as "patientZone", preferred_channel as "preferredChannel", sms_address as sms,
       email_address as email, whatsapp_address as whatsapp, telegram_address as telegram
-    from patients where clinic_id = ${clinicId} and id = any(${[...new Set(patientIds)]}::uuid[])`.execute(trx);
+    from patients where clinic_id = ${clinicId} and id = any(${[...new Set(patientIds)]}::uuid[])`.execute(
+    trx,
+  );
   return new Map(rows.map((row) => [row.id, row]));
 }

@@ -10,7 +10,12 @@ import { countryPolicy } from '../history/country-policy.ts';
 import { findTemplates, type Template } from '../outbox/template-store.ts';
 import { isUuid, uuidv7 } from '../uuid.ts';
 import { checkTemplates, parseRule, patchRule, refuse, toStep } from './check-rule.ts';
-import { cancelJourneysOfRule, holdMessagesOfRule, replanUnsentOfRule, resumeMessagesOfRule } from './journey-store.ts';
+import {
+  cancelJourneysOfRule,
+  holdMessagesOfRule,
+  replanUnsentOfRule,
+  resumeMessagesOfRule,
+} from './journey-store.ts';
 import {
   type Rule,
   type RuleDefinition,
@@ -99,7 +104,10 @@ export async function listRules(
 
 /** What the planner works on, by id. */
 export async function listActiveRules(trx: Trx, clinicId: string): Promise<Rule[]> {
-  const rows = await selectRules(trx, clinicId).where('state', '=', 'active').orderBy('id').execute();
+  const rows = await selectRules(trx, clinicId)
+    .where('state', '=', 'active')
+    .orderBy('id')
+    .execute();
   return rows.map(toRule);
 }
 
@@ -116,7 +124,10 @@ export async function shareActiveRules(trx: Trx, clinicId: string): Promise<Rule
 /** Locks one rule against all other planners and changes. */
 export async function lockRule(trx: Trx, clinicId: string, id: string): Promise<Rule | null> {
   if (!isUuid(id)) return null;
-  const row = await selectRules(trx, clinicId).where('id', '=', id).forNoKeyUpdate().executeTakeFirst();
+  const row = await selectRules(trx, clinicId)
+    .where('id', '=', id)
+    .forNoKeyUpdate()
+    .executeTakeFirst();
   return row ? toRule(row) : null;
 }
 
@@ -183,9 +194,14 @@ export async function activateRule(
 ): Promise<Rule | null> {
   const rule = await lockRule(trx, clinic.id, id);
   if (rule === null) return null;
-  const needsName = rule.definition.purpose === 'marketing' && countryPolicy(clinic.country).marketingNeedsApprover;
+  const needsName =
+    rule.definition.purpose === 'marketing' && countryPolicy(clinic.country).marketingNeedsApprover;
   if (needsName && !by?.trim()) {
-    throw invalid('/by', 'required', 'Marketing is activated here only with the name of who answers for it.');
+    throw invalid(
+      '/by',
+      'required',
+      'Marketing is activated here only with the name of who answers for it.',
+    );
   }
   refuse(checkTemplates(rule.definition, await templatesOf(trx, clinic.id, rule.definition)));
   if (rule.state === 'active') return rule;
@@ -252,7 +268,11 @@ export interface RuleVersion {
 }
 
 /** Newest first. */
-export async function listRuleVersions(trx: Trx, clinicId: string, id: string): Promise<RuleVersion[]> {
+export async function listRuleVersions(
+  trx: Trx,
+  clinicId: string,
+  id: string,
+): Promise<RuleVersion[]> {
   const rows = await trx
     .selectFrom('rule_versions')
     .select(['version', 'definition', 'changed_at', 'changed_by'])
@@ -303,7 +323,12 @@ function selectRules(trx: Trx, clinicId: string) {
     .where('deleted_at', 'is', null);
 }
 
-async function keepVersion(trx: Trx, clinicId: string, rule: Rule, { actor, now }: RuleChange): Promise<void> {
+async function keepVersion(
+  trx: Trx,
+  clinicId: string,
+  rule: Rule,
+  { actor, now }: RuleChange,
+): Promise<void> {
   await trx
     .insertInto('rule_versions')
     .values({

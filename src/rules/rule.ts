@@ -18,7 +18,11 @@ export const triggerTypes = [
 ] as const;
 export type TriggerType = (typeof triggerTypes)[number];
 
-export const scopes = ['any', 'same-practitioner', 'same-service'] as const satisfies readonly VisitScope[];
+export const scopes = [
+  'any',
+  'same-practitioner',
+  'same-service',
+] as const satisfies readonly VisitScope[];
 
 export const stepChannels = [
   'preferred',

@@ -54,21 +54,30 @@ export async function selectOccasions(trx: Trx, terms: SelectionTerms): Promise<
 const batchSize = 2_000;
 
 /** The same in batches, so that a morning with a million due patients fits into memory. */
-export async function* streamOccasions(trx: Trx, terms: SelectionTerms): AsyncGenerator<Occasion[]> {
+export async function* streamOccasions(
+  trx: Trx,
+  terms: SelectionTerms,
+): AsyncGenerator<Occasion[]> {
   const query = await occasionsQuery(trx, terms);
   if (query === null) return;
   // All rows will be read, so the plan for all rows is wanted.
   await sql`set local cursor_tuple_fraction = 1`.execute(trx);
   await sql`declare due_occasions no scroll cursor for ${query}`.execute(trx);
   for (;;) {
-    const { rows } = await sql<Occasion>`fetch ${sql.lit(batchSize)} from due_occasions`.execute(trx);
+    const { rows } = await sql<Occasion>`fetch ${sql.lit(batchSize)} from due_occasions`.execute(
+      trx,
+    );
     if (rows.length > 0) yield rows;
     if (rows.length < batchSize) break;
   }
   await sql`close due_occasions`.execute(trx);
 }
 
-async function occasionsQuery(trx: Trx, terms: SelectionTerms): Promise<RawBuilder<Occasion> | null> {
+/** The statement itself; null when the window can hold nobody. */
+export async function occasionsQuery(
+  trx: Trx,
+  terms: SelectionTerms,
+): Promise<RawBuilder<Occasion> | null> {
   const { clinic, definition, window, patientIds } = terms;
   const selection = await triggerOf(definition.trigger.type).select(trx, {
     clinicId: clinic.id,

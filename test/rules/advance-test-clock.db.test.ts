@@ -15,7 +15,10 @@ async function livelyClinic(db: Db) {
   const names = new Map<string, string>();
   for (let index = 0; index < 12; index += 1) {
     const zone = index % 3 === 0 ? { timeZone: 'America/Bogota' } : {};
-    const patientId = await makePatient(db, clinic.id, { birthDate: `1980-03-${10 + index}`, ...zone });
+    const patientId = await makePatient(db, clinic.id, {
+      birthDate: `1980-03-${10 + index}`,
+      ...zone,
+    });
     names.set(patientId, `p${index}`);
     const day = Temporal.PlainDate.from('2025-09-04').add({ days: index * 2 });
     await makeVisit(db, clinic.id, { id: `v${index}`, patientId, at: `${day}T15:00:00Z` });
@@ -27,20 +30,46 @@ async function livelyClinic(db: Db) {
       bookedAt: start,
     });
   }
-  await makeRule(db, clinic.id, {
-    steps: [
-      { channel: 'sms', template: 'care' },
-      { channel: 'email', template: 'care', after: 'P1D' },
-      { channel: 'inbox', template: 'care', after: 'P3D' },
-    ],
-  }, { now: start });
-  await makeRule(db, clinic.id, { purpose: 'transactional', trigger: { type: 'appointment', before: 'P2D' }, steps: [{ channel: 'sms', template: 'transactional' }] }, { now: start });
-  await makeRule(db, clinic.id, { purpose: 'transactional', trigger: { type: 'appointment', before: 'PT2H' }, steps: [{ channel: 'sms', template: 'transactional' }] }, { now: start });
+  await makeRule(
+    db,
+    clinic.id,
+    {
+      steps: [
+        { channel: 'sms', template: 'care' },
+        { channel: 'email', template: 'care', after: 'P1D' },
+        { channel: 'inbox', template: 'care', after: 'P3D' },
+      ],
+    },
+    { now: start },
+  );
+  await makeRule(
+    db,
+    clinic.id,
+    {
+      purpose: 'transactional',
+      trigger: { type: 'appointment', before: 'P2D' },
+      steps: [{ channel: 'sms', template: 'transactional' }],
+    },
+    { now: start },
+  );
+  await makeRule(
+    db,
+    clinic.id,
+    {
+      purpose: 'transactional',
+      trigger: { type: 'appointment', before: 'PT2H' },
+      steps: [{ channel: 'sms', template: 'transactional' }],
+    },
+    { now: start },
+  );
   await makeRule(db, clinic.id, { trigger: { type: 'birthday' } }, { now: start });
   const deps = dispatchDeps(db, fixedClock(start), []);
   const outcome = async () =>
     (await clinic.messages())
-      .map(({ patientId, ...message }: SeenMessage) => `${names.get(patientId)} ${JSON.stringify(message)}`)
+      .map(
+        ({ patientId, ...message }: SeenMessage) =>
+          `${names.get(patientId)} ${JSON.stringify(message)}`,
+      )
       .sort();
   return { ...clinic, deps, outcome };
 }
@@ -72,7 +101,9 @@ t.test('a clock moves forward only, and not too far', async (t) => {
   await t.rejects(at('2027-04-07T06:00:00Z'), { message: /at most 400 days/ });
   t.match(await at(start), { planned: 0, sent: 0, suppressed: 0 });
   const live = await clinicIn(db, { mode: 'live' });
-  await t.rejects(advanceTestClock(deps, live.id, Temporal.Instant.from(start)), { code: 'unprocessable' });
+  await t.rejects(advanceTestClock(deps, live.id, Temporal.Instant.from(start)), {
+    code: 'unprocessable',
+  });
 });
 
 t.test('two callers at once move the clock once, and a write ticks at the present', async (t) => {

@@ -18,17 +18,61 @@ t.test('each predicate takes whom it describes and nobody else', async (t) => {
     names.set(patientId, name);
     return patientId;
   };
-  const ann = await person('ann', { birthDate: '1990-03-02', gender: 'female', tags: ['vip', 'new'], payer: 'dms', city: 'Казань', language: 'pt-BR', attributes: { smoker: true, floor: 3 } });
-  const bob = await person('bob', { birthDate: '1990-03-03', gender: 'male', tags: ['debtor'], city: 'Москва', language: 'ru', attributes: { floor: 4 } });
+  const ann = await person('ann', {
+    birthDate: '1990-03-02',
+    gender: 'female',
+    tags: ['vip', 'new'],
+    payer: 'dms',
+    city: 'Казань',
+    language: 'pt-BR',
+    attributes: { smoker: true, floor: 3 },
+  });
+  const bob = await person('bob', {
+    birthDate: '1990-03-03',
+    gender: 'male',
+    tags: ['debtor'],
+    city: 'Москва',
+    language: 'ru',
+    attributes: { floor: 4 },
+  });
   await person('cy');
   const visit = { services: ['hygiene'], practitioner: 'dr-1', amountMinor: 500_000 };
-  await makeVisit(db, id, { ...visit, patientId: ann, at: '2024-01-10T10:00:00Z', services: ['x-ray'], practitioner: 'dr-2' });
+  await makeVisit(db, id, {
+    ...visit,
+    patientId: ann,
+    at: '2024-01-10T10:00:00Z',
+    services: ['x-ray'],
+    practitioner: 'dr-2',
+  });
   await makeVisit(db, id, { ...visit, patientId: ann, at: '2025-12-10T10:00:00Z' });
-  await makeVisit(db, id, { ...visit, patientId: ann, at: '2026-03-10T10:00:00Z', practitioner: 'dr-9' });
-  await makeVisit(db, id, { ...visit, patientId: bob, at: '2025-02-10T10:00:00Z', status: 'cancelled' });
-  await makeAppointment(db, id, { patientId: bob, start: '2026-03-02T12:00:00Z', bookedAt: '2026-02-01T12:00:00Z' });
-  await makeAppointment(db, id, { patientId: ann, start: '2026-03-02T09:00:00Z', bookedAt: '2026-02-01T12:00:00Z' });
-  await makeAppointment(db, id, { patientId: ann, start: '2026-04-02T09:00:00Z', bookedAt: '2026-02-01T12:00:00Z', status: 'cancelled' });
+  await makeVisit(db, id, {
+    ...visit,
+    patientId: ann,
+    at: '2026-03-10T10:00:00Z',
+    practitioner: 'dr-9',
+  });
+  await makeVisit(db, id, {
+    ...visit,
+    patientId: bob,
+    at: '2025-02-10T10:00:00Z',
+    status: 'cancelled',
+  });
+  await makeAppointment(db, id, {
+    patientId: bob,
+    start: '2026-03-02T12:00:00Z',
+    bookedAt: '2026-02-01T12:00:00Z',
+  });
+  await makeAppointment(db, id, {
+    patientId: ann,
+    start: '2026-03-02T09:00:00Z',
+    bookedAt: '2026-02-01T12:00:00Z',
+  });
+  await makeAppointment(db, id, {
+    patientId: ann,
+    start: '2026-04-02T09:00:00Z',
+    bookedAt: '2026-02-01T12:00:00Z',
+    status: 'cancelled',
+  });
 
   const cases: [unknown, string[]][] = [
     [null, ['ann', 'bob', 'cy']],
@@ -73,7 +117,12 @@ t.test('each predicate takes whom it describes and nobody else', async (t) => {
   for (const [audience, expected] of cases) {
     if (audience !== null) t.same(checkAudience(audience), []);
     const rows = await withClinic(db, id, async (trx) => {
-      const holds = compileAudience(audience, { clinicId: id, zone: 'UTC', currency: 'KZT', dueDays: [dueDay] });
+      const holds = compileAudience(audience, {
+        clinicId: id,
+        zone: 'UTC',
+        currency: 'KZT',
+        dueDays: [dueDay],
+      });
       const found = await sql<{ id: string }>`
         select p.id from patients p
         cross join (select ${dueAt}::timestamptz as due_at, ${dueDay}::date as due_day) c
@@ -82,8 +131,16 @@ t.test('each predicate takes whom it describes and nobody else', async (t) => {
     });
     t.same(rows.map((row) => names.get(row.id)).sort(), expected, JSON.stringify(audience));
   }
-  const asked = new Set(JSON.stringify(cases).match(/"(\w+)":/g)?.map((name) => name.slice(1, -2)));
-  t.same(Object.keys(predicates).filter((name) => !asked.has(name)), [], 'every predicate was tried');
+  const asked = new Set(
+    JSON.stringify(cases)
+      .match(/"(\w+)":/g)
+      ?.map((name) => name.slice(1, -2)),
+  );
+  t.same(
+    Object.keys(predicates).filter((name) => !asked.has(name)),
+    [],
+    'every predicate was tried',
+  );
 });
 
 t.test('the birthday of 29 February counts on the 28th', async (t) => {
@@ -94,7 +151,9 @@ t.test('the birthday of 29 February counts on the 28th', async (t) => {
       const asOf = { clinicId: clinic.id, zone: 'UTC', currency: 'KZT', dueDays: [day] };
       const { rows } = await sql<{ seen: number; holds: boolean }>`
         select ${predicates.age?.seen(asOf, {} as never)} as seen, ${compileAudience({ age: { gte: 18 } }, asOf)} as holds
-        from patients p cross join (select ${day}::date as due_day) c where p.clinic_id = ${clinic.id}`.execute(trx);
+        from patients p cross join (select ${day}::date as due_day) c where p.clinic_id = ${clinic.id}`.execute(
+        trx,
+      );
       return rows[0];
     });
   t.same(await ageOn('2026-02-27'), { seen: 17, holds: false });

@@ -20,7 +20,14 @@ t.test("the contract's own example is a rule but for what is not built yet", asy
     name: 'Hygiene recall',
     purpose: 'care',
     priority: 50,
-    trigger: { type: 'visit', after: 'P180D', services: ['hygiene'], practitioners: [], facts: [], scope: 'any' },
+    trigger: {
+      type: 'visit',
+      after: 'P180D',
+      services: ['hygiene'],
+      practitioners: [],
+      facts: [],
+      scope: 'any',
+    },
     audience: {
       all: [
         { age: { gte: 35 } },
@@ -49,12 +56,25 @@ t.test("the contract's own example is a rule but for what is not built yet", asy
 
 t.test('what is left out takes the default of its purpose', async (t) => {
   const care = parseRule(recall);
-  t.match(care, { priority: 50, sendAt: '10:00', unlessBooked: true, holdout: 0, attributionWindow: 'P90D' });
+  t.match(care, {
+    priority: 50,
+    sendAt: '10:00',
+    unlessBooked: true,
+    holdout: 0,
+    attributionWindow: 'P90D',
+  });
   t.same(care.stopOn, ['booked', 'visited', 'replied', 'opted-out']);
-  const reminder = parseRule({ ...recall, purpose: 'transactional', trigger: { type: 'appointment', before: 'P2D' } });
+  const reminder = parseRule({
+    ...recall,
+    purpose: 'transactional',
+    trigger: { type: 'appointment', before: 'P2D' },
+  });
   t.match(reminder, { sendAt: null, unlessBooked: false, stopOn: ['opted-out'] });
   t.equal(parseRule({ ...recall, trigger: { type: 'visit', after: 'PT3H' } }).sendAt, null);
-  t.equal(parseRule({ ...recall, purpose: 'transactional', trigger: { type: 'birthday' } }).sendAt, '10:00');
+  t.equal(
+    parseRule({ ...recall, purpose: 'transactional', trigger: { type: 'birthday' } }).sendAt,
+    '10:00',
+  );
 });
 
 t.test('a rule that contradicts itself is refused at the field', async (t) => {
@@ -69,8 +89,14 @@ t.test('a rule that contradicts itself is refused at the field', async (t) => {
     [{ trigger: { type: 'birthday', offset: 'PT3H' } }, '/trigger/offset calendar-period'],
     [{ trigger: { type: 'appointment' } }, '/trigger contradiction'],
     [{ trigger: { type: 'appointment', before: 'P1D', on: 'noshow' } }, '/trigger contradiction'],
-    [{ trigger: { type: 'appointment', before: 'P1D' }, unlessBooked: true }, '/unlessBooked contradiction'],
-    [{ trigger: { type: 'appointment', before: 'P1D' }, stopOn: ['booked'] }, '/stopOn/0 contradiction'],
+    [
+      { trigger: { type: 'appointment', before: 'P1D' }, unlessBooked: true },
+      '/unlessBooked contradiction',
+    ],
+    [
+      { trigger: { type: 'appointment', before: 'P1D' }, stopOn: ['booked'] },
+      '/stopOn/0 contradiction',
+    ],
     [{ trigger: { type: 'inactive', after: 'P12M' } }, '/trigger/type unsupported'],
     [{ trigger: { type: 'sunrise' } }, '/trigger/type not-allowed'],
     [{ audience: { hasFutureAppointment: true } }, '/unlessBooked contradiction'],
@@ -82,7 +108,10 @@ t.test('a rule that contradicts itself is refused at the field', async (t) => {
     [{ audience: { gender: ['lady'] } }, '/audience/gender/0 not-allowed'],
     [{ steps: [] }, '/steps too-few'],
     [{ steps: [{ template: 'care' }] }, '/steps/0/channel contradiction'],
-    [{ steps: [{ channel: 'sms', template: 'care', after: 'P1D' }] }, '/steps/0/after contradiction'],
+    [
+      { steps: [{ channel: 'sms', template: 'care', after: 'P1D' }] },
+      '/steps/0/after contradiction',
+    ],
     [{ steps: [recall.steps[0], recall.steps[0]] }, '/steps/1 duplicate'],
     [{ steps: [{ channel: 'pigeon', template: 'care' }] }, '/steps/0/channel not-allowed'],
     [{ sendAt: '25:00' }, '/sendAt wrong-form'],
@@ -106,20 +135,37 @@ t.test('an audience is at most eight deep', async (t) => {
 
 t.test('a template that is unknown, of another purpose or without a body is refused', async (t) => {
   const now = Temporal.Instant.from('2026-03-02T06:00:00Z');
-  const template = { name: 'care', purpose: 'care' as const, bodies: { email: { en: { text: 'Hi' } } }, updatedAt: now };
+  const template = {
+    name: 'care',
+    purpose: 'care' as const,
+    bodies: { email: { en: { text: 'Hi' } } },
+    updatedAt: now,
+  };
   const check = (steps: RuleIn['steps'], found = template) =>
-    checkTemplates(parseRule({ ...recall, steps }), new Map([[found.name, found]])).map(({ code }) => code);
+    checkTemplates(parseRule({ ...recall, steps }), new Map([[found.name, found]])).map(
+      ({ code }) => code,
+    );
   t.same(check([{ channel: 'email', template: 'care' }]), []);
   t.same(check([{ channel: 'task', template: 'care' }]), [], 'a call takes any text');
   t.same(check([{ channel: 'preferred', template: 'care' }]), []);
   t.same(check([{ channel: 'sms', template: 'care' }]), ['no-body']);
   t.same(check([{ channel: 'sms', template: 'gone' }]), ['unknown-template']);
-  t.same(checkTemplates(parseRule({ ...recall, purpose: 'marketing' }), new Map([['care', template]])).map(({ code }) => code), ['purpose']);
+  t.same(
+    checkTemplates(
+      parseRule({ ...recall, purpose: 'marketing' }),
+      new Map([['care', template]]),
+    ).map(({ code }) => code),
+    ['purpose'],
+  );
 });
 
 t.test('a patch keeps what it does not name, and null takes the default again', async (t) => {
   const rule = parseRule({ ...recall, priority: 80, audience: { tags: ['vip'] } });
-  t.match(patchRule(rule, { name: 'Other' }), { name: 'Other', priority: 80, audience: { tags: ['vip'] } });
+  t.match(patchRule(rule, { name: 'Other' }), {
+    name: 'Other',
+    priority: 80,
+    audience: { tags: ['vip'] },
+  });
   t.match(patchRule(rule, { priority: null, audience: null }), { priority: 50, audience: null });
   t.same(parseRule(toInput(rule)), rule);
 });

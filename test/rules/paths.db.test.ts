@@ -11,16 +11,29 @@ import { clinicIn } from './rules-clinic.ts';
 /** A mark plans one patient, the horizon plans everybody: both must find the same. */
 
 const active = Temporal.Instant.from('2026-03-27T06:00:00Z');
-const transactional = { purpose: 'transactional', steps: [{ channel: 'sms', template: 'transactional' }] } as const;
+const transactional = {
+  purpose: 'transactional',
+  steps: [{ channel: 'sms', template: 'transactional' }],
+} as const;
 const rules = [
   { trigger: { type: 'visit', after: 'P30D' } },
-  { trigger: { type: 'visit', after: 'P1M', scope: 'same-practitioner', services: ['hygiene'] }, unlessBooked: false },
-  { trigger: { type: 'visit', after: 'P30D', scope: 'same-service' }, audience: { visits: { lte: 3, within: 'P12M' } } },
+  {
+    trigger: { type: 'visit', after: 'P1M', scope: 'same-practitioner', services: ['hygiene'] },
+    unlessBooked: false,
+  },
+  {
+    trigger: { type: 'visit', after: 'P30D', scope: 'same-service' },
+    audience: { visits: { lte: 3, within: 'P12M' } },
+  },
   { trigger: { type: 'visit', after: 'PT36H' } },
   { ...transactional, trigger: { type: 'visit', after: 'P30D' } },
   { trigger: { type: 'birthday', offset: '-P3D' }, audience: { not: { age: { gte: 40 } } } },
   { ...transactional, trigger: { type: 'appointment', before: 'P1D' } },
-  { ...transactional, trigger: { type: 'appointment', before: 'PT5H' }, audience: { hasFutureAppointment: true } },
+  {
+    ...transactional,
+    trigger: { type: 'appointment', before: 'PT5H' },
+    audience: { hasFutureAppointment: true },
+  },
   { trigger: { type: 'patient', after: 'P2D' }, audience: { lastVisit: { after: 'P90D' } } },
 ] as unknown as Partial<RuleIn>[];
 
@@ -28,10 +41,20 @@ const zone = fc.constantFrom(undefined, 'Europe/Berlin', 'America/Santiago', 'As
 const minutesAround = (days: number) => fc.integer({ min: -days * 24 * 60, max: days * 24 * 60 });
 const person = fc.record({
   zone,
-  birthDate: fc.integer({ min: -6, max: 8 }).map((days) => Temporal.PlainDate.from('1986-03-30').add({ days }).toString()),
+  birthDate: fc
+    .integer({ min: -6, max: 8 })
+    .map((days) => Temporal.PlainDate.from('1986-03-30').add({ days }).toString()),
   created: minutesAround(5),
   // Around thirty days before the rule was switched on, and a few more.
-  visits: fc.array(fc.record({ at: minutesAround(4), doctor: fc.constantFrom('a', 'b'), service: fc.constantFrom('hygiene', 'x-ray'), back: fc.constantFrom(1, 30, 31) }), { maxLength: 4 }),
+  visits: fc.array(
+    fc.record({
+      at: minutesAround(4),
+      doctor: fc.constantFrom('a', 'b'),
+      service: fc.constantFrom('hygiene', 'x-ray'),
+      back: fc.constantFrom(1, 30, 31),
+    }),
+    { maxLength: 4 },
+  ),
   bookings: fc.array(fc.record({ at: minutesAround(4), zone }), { maxLength: 2 }),
 });
 type Person = typeof person extends fc.Arbitrary<infer P> ? P : never;
@@ -48,21 +71,51 @@ async function tell(db: Db, clinicId: string, people: readonly Person[]): Promis
     });
     ids.push(patientId);
     for (const [at, visit] of one.visits.entries()) {
-      await makeVisit(db, clinicId, { id: `v${index}-${at}`, patientId, at: minutes(visit.at - visit.back * 24 * 60), practitioner: visit.doctor, services: [visit.service] });
+      await makeVisit(db, clinicId, {
+        id: `v${index}-${at}`,
+        patientId,
+        at: minutes(visit.at - visit.back * 24 * 60),
+        practitioner: visit.doctor,
+        services: [visit.service],
+      });
     }
     for (const [at, booking] of one.bookings.entries()) {
-      await makeAppointment(db, clinicId, { id: `a${index}-${at}`, patientId, start: minutes(booking.at), bookedAt: minutes(-60 * 24 * 60), ...(booking.zone && { timeZone: booking.zone }) });
+      await makeAppointment(db, clinicId, {
+        id: `a${index}-${at}`,
+        patientId,
+        start: minutes(booking.at),
+        bookedAt: minutes(-60 * 24 * 60),
+        ...(booking.zone && { timeZone: booking.zone }),
+      });
     }
   }
   return ids;
 }
 
-async function planned(db: Db, clinicId: string, ids: readonly string[], ruleIds: readonly string[]) {
+async function planned(
+  db: Db,
+  clinicId: string,
+  ids: readonly string[],
+  ruleIds: readonly string[],
+) {
   return withClinic(db, clinicId, async (trx) => {
-    const { rows } = await sql<{ rule_id: string; patient_id: string; occurrence: string; due_at: Temporal.Instant; expires_at: Temporal.Instant; state: string; reason: string }>`
-      select rule_id, patient_id, occurrence, due_at, expires_at, state, reason from journeys where clinic_id = ${clinicId}`.execute(trx);
+    const { rows } = await sql<{
+      rule_id: string;
+      patient_id: string;
+      occurrence: string;
+      due_at: Temporal.Instant;
+      expires_at: Temporal.Instant;
+      state: string;
+      reason: string;
+    }>`
+      select rule_id, patient_id, occurrence, due_at, expires_at, state, reason from journeys where clinic_id = ${clinicId}`.execute(
+      trx,
+    );
     return rows
-      .map((row) => `rule ${ruleIds.indexOf(row.rule_id)} p${ids.indexOf(row.patient_id)} ${row.occurrence} ${row.due_at} ${row.expires_at} ${row.state} ${row.reason}`)
+      .map(
+        (row) =>
+          `rule ${ruleIds.indexOf(row.rule_id)} p${ids.indexOf(row.patient_id)} ${row.occurrence} ${row.due_at} ${row.expires_at} ${row.state} ${row.reason}`,
+      )
       .sort();
   });
 }
@@ -76,12 +129,15 @@ t.test('a change is planned by its mark as it would have been by its day', async
         const clinic = await clinicIn(db, { timeZone: 'Europe/Berlin', now: active.toString() });
         const activate = async () => {
           const made = [];
-          for (const rule of rules) made.push(await makeRule(db, clinic.id, rule, { now: active.toString() }));
+          for (const rule of rules)
+            made.push(await makeRule(db, clinic.id, rule, { now: active.toString() }));
           return made.map(({ id }) => id);
         };
         if (order === 'history first') {
           const ids = await tell(db, clinic.id, people);
-          await withClinic(db, clinic.id, (trx) => sql`delete from replan where clinic_id = ${clinic.id}`.execute(trx));
+          await withClinic(db, clinic.id, (trx) =>
+            sql`delete from replan where clinic_id = ${clinic.id}`.execute(trx),
+          );
           const ruleIds = await activate();
           await clinic.plan(active.toString());
           return planned(db, clinic.id, ids, ruleIds);

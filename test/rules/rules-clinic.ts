@@ -26,12 +26,17 @@ export interface RulesClinic {
   plan(now: string): Promise<PlanResult>;
   /** By patient, occurrence and step. */
   messages(): Promise<SeenMessage[]>;
-  journeys(): Promise<{ patientId: string; occurrence: string; state: string; reason: string | null; dueAt: string }[]>;
+  journeys(): Promise<
+    { patientId: string; occurrence: string; state: string; reason: string | null; dueAt: string }[]
+  >;
   /** As if every message due by then had left, at its time. */
   send(until: string): Promise<void>;
 }
 
-export async function rulesClinic(t: Pick<Test, 'teardown'>, wish: ClinicWish = {}): Promise<RulesClinic> {
+export async function rulesClinic(
+  t: Pick<Test, 'teardown'>,
+  wish: ClinicWish = {},
+): Promise<RulesClinic> {
   const { db } = await testDatabase(t);
   return clinicIn(db, wish);
 }
@@ -53,12 +58,20 @@ export async function clinicIn(db: Db, wish: ClinicWish = {}): Promise<RulesClin
       withClinic(db, id, async (trx) => {
         const { rows } = await sql<SeenMessage>`
           select patient_id as "patientId", channel, step, occurrence, state, reason, scheduled_at as "scheduledAt"
-          from messages where clinic_id = ${id} order by patient_id, occurrence, step, channel`.execute(trx);
+          from messages where clinic_id = ${id} order by patient_id, occurrence, step, channel`.execute(
+          trx,
+        );
         return rows.map((row) => ({ ...row, scheduledAt: String(row.scheduledAt) }));
       }),
     journeys: () =>
       withClinic(db, id, async (trx) => {
-        const { rows } = await sql<{ patientId: string; occurrence: string; state: string; reason: string | null; dueAt: string }>`
+        const { rows } = await sql<{
+          patientId: string;
+          occurrence: string;
+          state: string;
+          reason: string | null;
+          dueAt: string;
+        }>`
           select patient_id as "patientId", occurrence, state, reason, due_at as "dueAt"
           from journeys where clinic_id = ${id} order by patient_id, occurrence`.execute(trx);
         return rows.map((row) => ({ ...row, dueAt: String(row.dueAt) }));
@@ -72,7 +85,9 @@ export async function clinicIn(db: Db, wish: ClinicWish = {}): Promise<RulesClin
             where clinic_id = ${id} and state = 'scheduled' and scheduled_at <= ${until}::timestamptz
             returning clinic_id, patient_id
           )
-          insert into replan (clinic_id, patient_id) select clinic_id, patient_id from left_now`.execute(trx);
+          insert into replan (clinic_id, patient_id) select clinic_id, patient_id from left_now`.execute(
+          trx,
+        );
       }),
   };
 }

@@ -5,8 +5,8 @@ import type { ChannelName, ConsentState, Purpose } from '../../src/database/tabl
 import { withClinic } from '../../src/database/with-clinic.ts';
 import type { ClinicSettings } from '../../src/history/clinic.ts';
 import { createClinic, findClinic } from '../../src/history/clinic-store.ts';
-import { markReplan } from '../../src/history/replan-store.ts';
 import { wakeClinic } from '../../src/history/clinic-work-store.ts';
+import { markReplan } from '../../src/history/replan-store.ts';
 import { putTemplate } from '../../src/outbox/template-store.ts';
 import type { Rule, RuleIn } from '../../src/rules/rule.ts';
 import { activateRule, createRule } from '../../src/rules/rule-store.ts';
@@ -38,19 +38,31 @@ export async function makeClinic(db: Db, wish: ClinicWish = {}): Promise<string>
         currency: wish.currency ?? 'KZT',
         mode: wish.mode ?? 'test',
         testNow: wish.mode === 'live' ? null : now,
-        settings: { sendWindow: { start: '00:00', end: '24:00' }, caps: { perDay: 1000, perWeek: 7000 }, ...wish.settings },
+        settings: {
+          sendWindow: { start: '00:00', end: '24:00' },
+          caps: { perDay: 1000, perWeek: 7000 },
+          ...wish.settings,
+        },
       },
       now,
     );
     for (const purpose of ['transactional', 'care', 'marketing'] as const) {
-      await putTemplate(trx, id, purpose, { purpose, bodies: bodiesOf('Hello {{patient.name.given|dear patient}}') }, now);
+      await putTemplate(
+        trx,
+        id,
+        purpose,
+        { purpose, bodies: bodiesOf('Hello {{patient.name.given|dear patient}}') },
+        now,
+      );
     }
   });
   return id;
 }
 
 export function bodiesOf(text: string, channels: ChannelName[] = ['sms', 'email', 'inbox']) {
-  return Object.fromEntries(channels.map((channel) => [channel, { en: { subject: 'Hello', text } }]));
+  return Object.fromEntries(
+    channels.map((channel) => [channel, { en: { subject: 'Hello', text } }]),
+  );
 }
 
 export interface PatientWish {
@@ -77,7 +89,11 @@ export interface PatientWish {
 let phones = 0;
 
 /** @returns our id. */
-export async function makePatient(db: Db, clinicId: string, wish: PatientWish = {}): Promise<string> {
+export async function makePatient(
+  db: Db,
+  clinicId: string,
+  wish: PatientWish = {},
+): Promise<string> {
   phones += 1;
   const createdAt = Temporal.Instant.from(wish.createdAt ?? '2020-01-01T00:00:00Z');
   const id = uuidv7(createdAt);
@@ -127,7 +143,14 @@ export async function makePatient(db: Db, clinicId: string, wish: PatientWish = 
       for (const channel of ['sms', 'email', 'inbox', 'call'] as const) {
         await trx
           .insertInto('consents')
-          .values({ clinic_id: clinicId, patient_id: id, purpose: purpose as Purpose, channel, state, occurred_at: createdAt })
+          .values({
+            clinic_id: clinicId,
+            patient_id: id,
+            purpose: purpose as Purpose,
+            channel,
+            state,
+            occurred_at: createdAt,
+          })
           .execute();
       }
     }
@@ -197,7 +220,11 @@ export interface AppointmentWish {
 let appointments = 0;
 
 /** @returns the host's id. */
-export async function makeAppointment(db: Db, clinicId: string, wish: AppointmentWish): Promise<string> {
+export async function makeAppointment(
+  db: Db,
+  clinicId: string,
+  wish: AppointmentWish,
+): Promise<string> {
   appointments += 1;
   const id = wish.id ?? `a${appointments}`;
   const bookedAt = Temporal.Instant.from(wish.bookedAt);
@@ -234,13 +261,19 @@ export async function change(
 ): Promise<void> {
   await withClinic(db, clinicId, async (trx) => {
     await statement.execute(trx);
-    for (const id of patientIds) await mark(trx, clinicId, id, Temporal.Instant.from('2020-01-01T00:00:00Z'));
+    for (const id of patientIds)
+      await mark(trx, clinicId, id, Temporal.Instant.from('2020-01-01T00:00:00Z'));
   });
 }
 
 type Trx = Parameters<typeof markReplan>[0];
 
-async function mark(trx: Trx, clinicId: string, patientId: string, at: Temporal.Instant): Promise<void> {
+async function mark(
+  trx: Trx,
+  clinicId: string,
+  patientId: string,
+  at: Temporal.Instant,
+): Promise<void> {
   await markReplan(trx, clinicId, [patientId]);
   await wakeClinic(trx, clinicId, 'plan', at);
 }

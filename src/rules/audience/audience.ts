@@ -28,7 +28,11 @@ export const audienceSchema = Type.Object(
     not: Type.Optional(
       Type.Object(
         {},
-        { additionalProperties: true, description: 'It does not hold.', examples: [{ tags: ['debtor'] }] },
+        {
+          additionalProperties: true,
+          description: 'It does not hold.',
+          examples: [{ tags: ['debtor'] }],
+        },
       ),
     ),
     ...optional(predicates),
@@ -36,7 +40,8 @@ export const audienceSchema = Type.Object(
   {
     // Unknown names are refused by `checkAudience`, which can also say what is named but not built.
     additionalProperties: true,
-    description: 'Who may be written to. Several fields of one object must all hold. Depth up to 8.',
+    description:
+      'Who may be written to. Several fields of one object must all hold. Depth up to 8.',
     examples: [{ all: [{ age: { gte: 35 } }, { not: { tags: ['debtor'] } }] }],
   },
 );
@@ -56,7 +61,12 @@ export function checkAudience(audience: unknown, pointer = '/audience'): Fault[]
   return [{ pointer, code: 'too-large', detail: `An audience has at most ${nodesMax} parts.` }];
 }
 
-function checkNode(node: unknown, pointer: string, depth: number, budget: { nodes: number }): Fault[] {
+function checkNode(
+  node: unknown,
+  pointer: string,
+  depth: number,
+  budget: { nodes: number },
+): Fault[] {
   budget.nodes += 1;
   if (budget.nodes > nodesMax) return [];
   if (depth > audienceDepthMax) {
@@ -118,7 +128,8 @@ export function compileAudience(audience: unknown, asOf: AsOf): RawBuilder<boole
 
 function compileNode(node: Record<string, unknown>, asOf: AsOf): RawBuilder<boolean> {
   const parts = Object.entries(node).map(([name, value]) => {
-    if (name === 'not') return sql<boolean>`not ${compileNode(value as Record<string, unknown>, asOf)}`;
+    if (name === 'not')
+      return sql<boolean>`not ${compileNode(value as Record<string, unknown>, asOf)}`;
     if (name === 'all' || name === 'any') {
       const items = (value as Record<string, unknown>[]).map((item) => compileNode(item, asOf));
       return join(items, name === 'all' ? sql` and ` : sql` or `);

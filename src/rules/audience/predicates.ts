@@ -115,7 +115,8 @@ export const predicates: Readonly<Record<string, Predicate>> = {
   }),
   city: predicate<string[]>({
     schema: anyOf('Lives in one of these, whatever the case of the letters.', ['Казань']),
-    where: (cities) => sql`lower(p.city) = any(${cities.map((city) => city.toLowerCase())}::text[])`,
+    where: (cities) =>
+      sql`lower(p.city) = any(${cities.map((city) => city.toLowerCase())}::text[])`,
     seen: () => sql`p.city`,
   }),
   language: predicate<string[]>({
@@ -132,7 +133,11 @@ export const predicates: Readonly<Record<string, Predicate>> = {
         lte: Type.Optional(Type.Integer({ minimum: 0 })),
         within: withinSchema,
       },
-      { ...closed, description: 'How many visits, ever or lately.', examples: [{ gte: 3, within: 'P12M' }] },
+      {
+        ...closed,
+        description: 'How many visits, ever or lately.',
+        examples: [{ gte: 3, within: 'P12M' }],
+      },
     ),
     check: (value) => emptyRange(value) ?? wrongPeriod(value.within),
     where: (value, asOf) => inRange(visitCount(asOf, value.within), value),
@@ -161,7 +166,8 @@ export const predicates: Readonly<Record<string, Predicate>> = {
       {
         ...closed,
         minProperties: 1,
-        description: 'The last visit was before, or on or after: a day, or a period back from the due day.',
+        description:
+          'The last visit was before, or on or after: a day, or a period back from the due day.',
         examples: [{ before: 'P12M' }],
       },
     ),
@@ -178,7 +184,10 @@ export const predicates: Readonly<Record<string, Predicate>> = {
     seen: (asOf) => ofLastAttendance(asOf, 'anchor_at'),
   }),
   hasFutureAppointment: predicate<boolean>({
-    schema: Type.Boolean({ description: 'Is booked for a time after the due instant.', examples: [false] }),
+    schema: Type.Boolean({
+      description: 'Is booked for a time after the due instant.',
+      examples: [false],
+    }),
     where: (wanted, asOf) => sql`(${futureAppointment(asOf)}) = ${wanted}`,
     seen: (asOf) => futureAppointment(asOf),
   }),
@@ -189,13 +198,14 @@ export const predicates: Readonly<Record<string, Predicate>> = {
       description: "The host's own fields: one value, or a list of which one must match.",
       examples: [{ smoker: true }],
     }),
-    where: (wanted) => sql`(${sql.join(
-      Object.entries(wanted).map(
-        ([name, value]) =>
-          sql`p.attributes -> ${name} in (select jsonb_array_elements(${JSON.stringify(Array.isArray(value) ? value : [value])}::jsonb))`,
-      ),
-      sql` and `,
-    )})`,
+    where: (wanted) =>
+      sql`(${sql.join(
+        Object.entries(wanted).map(
+          ([name, value]) =>
+            sql`p.attributes -> ${name} in (select jsonb_array_elements(${JSON.stringify(Array.isArray(value) ? value : [value])}::jsonb))`,
+        ),
+        sql` and `,
+      )})`,
     seen: (_asOf, wanted) => sql`(
       select coalesce(jsonb_object_agg(e.key, e.value), '{}') from jsonb_each(p.attributes) e
       where e.key = any(${Object.keys(wanted)}::text[]))`,
@@ -229,7 +239,10 @@ function moneySpent(asOf: AsOf, within: string | undefined) {
     where ${attendedWithin(asOf, within)} and a.currency = ${asOf.currency})`;
 }
 
-function inRange(value: ReturnType<typeof visitCount>, { gte, lte }: { gte?: unknown; lte?: unknown }) {
+function inRange(
+  value: ReturnType<typeof visitCount>,
+  { gte, lte }: { gte?: unknown; lte?: unknown },
+) {
   return sql<boolean>`(
     ${gte === undefined ? sql`true` : sql`${value} >= ${gte}::numeric`}
     and ${lte === undefined ? sql`true` : sql`${value} <= ${lte}::numeric`})`;
@@ -243,7 +256,9 @@ function futureAppointment(asOf: AsOf) {
 }
 
 function boundary(asOf: AsOf, bound: string) {
-  return isDay(bound) ? sql`${startOfDay(bound, asOf.zone)}::timestamptz` : startBefore(asOf, bound);
+  return isDay(bound)
+    ? sql`${startOfDay(bound, asOf.zone)}::timestamptz`
+    : startBefore(asOf, bound);
 }
 
 function amount() {

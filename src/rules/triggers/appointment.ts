@@ -114,7 +114,7 @@ async function selectAppointments(trx: Trx, question: Question): Promise<Selecti
       a.clinic_id = ${clinicId} and a.deleted_at is null
       and ${anchorAt} >= ${span.from} and ${anchorAt} < ${span.until}
       and a.status = any(${statuses}::text[]) and a.start_at is not null
-      and ${isOneOf(sql`a.patient_id`, patientIds)}
+      and ${isOneOf(sql`a.patient_id`, patientIds)} and ${isOneOf(sql`p.id`, patientIds)}
       and ${overlaps(sql`a.service_ids`, trigger.services)}
       and ${isListed(sql`a.practitioner_id`, trigger.practitioners)}`,
     occurrence: sql`'appointment:' || ${hostIdText('a')} || ':r' || a.start_revision || ':' || ${suffix}::text`,

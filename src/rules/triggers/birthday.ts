@@ -70,7 +70,13 @@ function slotsIn(zone: string, { clinicZone, definition, window }: Question): Bi
     if (!isIn(at, window)) return [];
     const dueDay = localDay(at, clinicZone);
     return birthdaysDueOn(day, offset).flatMap(({ year, monthDays }) =>
-      monthDays.map((text) => ({ zone, birthDay: Number(text.replace('-', '')), year, at, dueDay })),
+      monthDays.map((text) => ({
+        zone,
+        birthDay: Number(text.replace('-', '')),
+        year,
+        at,
+        dueDay,
+      })),
     );
   });
 }

@@ -81,7 +81,8 @@ interface Range {
 
 /** The anchors whose day plus the period is that day, in the clinic's zone. */
 function anchorRanges(day: string, after: string, zone: string): Range[] {
-  if (isCalendarPeriod(after)) return anchorDaysFor(day, after).map((anchor) => dayRange(anchor, zone));
+  if (isCalendarPeriod(after))
+    return anchorDaysFor(day, after).map((anchor) => dayRange(anchor, zone));
   const { from, until } = dayRange(day, zone);
   return [{ from: from.subtract(after), until: until.subtract(after) }];
 }
@@ -156,7 +157,10 @@ interface CalendarTerms {
 function calendarSlots(anchorDays: readonly string[], terms: CalendarTerms): Slot[] {
   return anchorDays.flatMap((day) =>
     pieces(dayRange(day, terms.dayZone), terms).flatMap(({ from, until, shiftMs }) => {
-      const due = within({ from: shifted(from, shiftMs), until: shifted(until, shiftMs) }, terms.window);
+      const due = within(
+        { from: shifted(from, shiftMs), until: shifted(until, shiftMs) },
+        terms.window,
+      );
       return due === null ? [] : splitByDay(due, shiftMs, terms.zone, terms.clinicZone);
     }),
   );

@@ -34,7 +34,9 @@ export function checkPeriod(
     return [{ pointer, code: 'period-too-long', detail: `At most ${longestDays} days.` }];
   }
   if (days && !isCalendarPeriod(period)) {
-    return [{ pointer, code: 'calendar-period', detail: 'It counts whole days, weeks, months or years.' }];
+    return [
+      { pointer, code: 'calendar-period', detail: 'It counts whole days, weeks, months or years.' },
+    ];
   }
   return [];
 }

@@ -83,7 +83,10 @@ export function slotsTable(slots: readonly Slot[]): RawBuilder<unknown> {
 }
 
 /** The span of all anchors, for the index. */
-export function anchorSpan(slots: readonly Slot[]): { from: Temporal.Instant; until: Temporal.Instant } {
+export function anchorSpan(slots: readonly Slot[]): {
+  from: Temporal.Instant;
+  until: Temporal.Instant;
+} {
   const instants = slots.flatMap((slot) => [slot.from, slot.until]).sort(Temporal.Instant.compare);
   const [from, until] = [instants[0], instants.at(-1)];
   if (from === undefined || until === undefined) throw new Error('There are no slots');
@@ -99,16 +102,25 @@ export function dueDaysOf(slots: readonly Slot[]): string[] {
 }
 
 /** True for all when nobody is asked for by name. */
-export function isOneOf(column: RawBuilder<unknown>, ids: readonly string[] | null): RawBuilder<unknown> {
+export function isOneOf(
+  column: RawBuilder<unknown>,
+  ids: readonly string[] | null,
+): RawBuilder<unknown> {
   return ids === null ? sql`true` : sql`${column} = any(${[...ids]}::uuid[])`;
 }
 
 /** True for all when the list is absent or empty. */
-export function isListed(column: RawBuilder<unknown>, ids: readonly string[] | undefined): RawBuilder<unknown> {
+export function isListed(
+  column: RawBuilder<unknown>,
+  ids: readonly string[] | undefined,
+): RawBuilder<unknown> {
   return ids?.length ? sql`${column} = any(${[...ids]}::text[])` : sql`true`;
 }
 
-export function overlaps(column: RawBuilder<unknown>, ids: readonly string[] | undefined): RawBuilder<unknown> {
+export function overlaps(
+  column: RawBuilder<unknown>,
+  ids: readonly string[] | undefined,
+): RawBuilder<unknown> {
   return ids?.length ? sql`${column} && ${[...ids]}::text[]` : sql`true`;
 }
 

@@ -81,7 +81,7 @@ async function selectVisits(trx: Trx, question: Question): Promise<Selection | n
         and (s.zone is null or s.zone = coalesce(p.time_zone, ${clinicZone}))`,
     where: sql`
       a.clinic_id = ${clinicId} and a.anchor_at >= ${span.from} and a.anchor_at < ${span.until}
-      and ${isOneOf(sql`a.patient_id`, patientIds)}
+      and ${isOneOf(sql`a.patient_id`, patientIds)} and ${isOneOf(sql`p.id`, patientIds)}
       and ${overlaps(sql`a.service_ids`, services)}
       and ${isListed(sql`a.practitioner_id`, trigger.practitioners)}
       and ${overlaps(sql`a.facts`, trigger.facts)}
