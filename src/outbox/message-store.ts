@@ -212,7 +212,7 @@ export async function rescheduleMessages(
 /** What may have changed for messages that wait for it: these patients' history, or the named reasons. */
 export type HeldChoice = { patientIds: readonly string[] } | { reasons: readonly string[] };
 
-/** Has held messages looked at again now. Call it when what may hold them has changed. */
+/** Has held messages looked at again now, but none before it is due. Call it when what may hold them has changed. */
 export async function recheckHeld(
   trx: Trx,
   clinicId: string,
@@ -221,7 +221,7 @@ export async function recheckHeld(
 ): Promise<void> {
   const filter =
     'patientIds' in choice
-      ? sql`patient_id = any(${[...choice.patientIds]}::uuid[])`
+      ? sql`patient_id = any(${[...choice.patientIds]}::uuid[]) and reason <> 'rule-paused'`
       : sql`reason = any(${[...choice.reasons]}::text[])`;
   const { rows } = await sql<{ next_at: Temporal.Instant | null }>`
     with chosen as (
@@ -229,7 +229,7 @@ export async function recheckHeld(
       where clinic_id = ${clinicId} and state = 'held' and next_at > ${now} and ${filter}
       order by id for no key update
     )
-    update messages m set next_at = ${now}
+    update messages m set next_at = least(greatest(m.scheduled_at, ${now}::timestamptz), m.expires_at)
     from chosen where m.clinic_id = ${clinicId} and m.id = chosen.id and m.state = 'held'
     returning m.next_at`.execute(trx);
   await wakeForEarliest(trx, clinicId, rows);

@@ -180,3 +180,21 @@ t.test('two planners at once plan each occurrence once', async (t) => {
   await Promise.all(Array.from({ length: 4 }, () => clinic.plan('2026-03-02T06:00:00Z')));
   t.equal((await clinic.messages()).length, 80);
 });
+
+t.test('what waits for consent or for a text is not sent before it is due', async (t) => {
+  const clinic = await rulesClinic(t, { country: 'RU', now: '2026-03-02T06:00:00Z' });
+  const ann = await makePatient(clinic.db, clinic.id);
+  await makeVisit(clinic.db, clinic.id, { patientId: ann, at: '2025-09-04T15:00:00Z' });
+  await makeRule(clinic.db, clinic.id);
+  await clinic.plan('2026-03-02T06:00:00Z');
+  t.match(await clinic.messages(), [{ state: 'held', reason: 'no-consent' }]);
+  await change(
+    clinic.db,
+    clinic.id,
+    [ann],
+    sql`insert into consents (clinic_id, patient_id, purpose, channel, state, occurred_at)
+        values (${clinic.id}, ${ann}, 'care', 'sms', 'granted', '2026-03-02T07:00:00Z')`,
+  );
+  await clinic.plan('2026-03-02T07:00:00Z');
+  t.match(await clinic.messages(), [{ state: 'scheduled', scheduledAt: '2026-03-03T10:00:00Z' }]);
+});
