@@ -20,19 +20,39 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     )`.execute(db);
   await sql`call protect_clinic_table('intake_events')`.execute(db);
 
-  // A foreign key would look the clinic up for each row: dear where millions stream in, and the wall
-  // admits no other clinic's rows anyway. So these two go with their clinic by a trigger instead.
+  // A clinic goes with all its rows, whatever they refer to: what something still points at is tried again
+  // after the rest. Events and marks have no foreign key to their clinic, because it would be looked up for
+  // each row, dear where millions stream in, and the wall admits no other clinic's rows anyway.
   await sql`
-    create function delete_unreferenced_rows() returns trigger language plpgsql as $$
-    declare present text := current_setting('app.clinic_id', true);
+    create function delete_clinic_rows() returns trigger language plpgsql as $$
+    declare
+      present text := current_setting('app.clinic_id', true);
+      waiting text[];
+      remaining text[];
+      name text;
     begin
       perform set_config('app.clinic_id', old.id::text, true);
-      delete from intake_events where clinic_id = old.id;
-      delete from replan where clinic_id = old.id;
+      select array_agg(c.relname::text) into waiting
+      from pg_class c
+      join pg_namespace n on n.oid = c.relnamespace and n.nspname = current_schema()
+      join pg_attribute a on a.attrelid = c.oid and a.attname = 'clinic_id' and not a.attisdropped
+      where c.relkind in ('r', 'p');
+      loop
+        remaining := '{}';
+        foreach name in array waiting loop
+          begin
+            execute format('delete from %I where clinic_id = $1', name) using old.id;
+          exception when foreign_key_violation then
+            remaining := array_append(remaining, name);
+          end;
+        end loop;
+        exit when cardinality(remaining) in (0, cardinality(waiting));
+        waiting := remaining;
+      end loop;
       perform set_config('app.clinic_id', coalesce(present, ''), true);
-      return null;
+      return old;
     end $$`.execute(db);
   await sql`
-    create trigger delete_unreferenced_rows after delete on clinics
-    for each row execute function delete_unreferenced_rows()`.execute(db);
+    create trigger delete_clinic_rows before delete on clinics
+    for each row execute function delete_clinic_rows()`.execute(db);
 }

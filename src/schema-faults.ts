@@ -87,7 +87,8 @@ function collectTextFaults(value: unknown, at: string, faults: Fault[]): void {
   }
 }
 
-function isStorable(text: string): boolean {
+/** Whether PostgreSQL keeps it as it is. */
+export function isStorable(text: string): boolean {
   return !text.includes('\0') && text.isWellFormed();
 }
 

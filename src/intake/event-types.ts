@@ -141,11 +141,14 @@ const kept = {
     ),
     text: Type.Optional(note('What was written.')),
   }),
-  'callback.requested': shape({
-    patientId: Type.Optional(patientId),
-    phone: Type.Optional(text(60, 'Where to call.', '+573001234567')),
-    note: Type.Optional(note('What about.')),
-  }),
+  'callback.requested': shape(
+    {
+      patientId: Type.Optional(patientId),
+      phone: Type.Optional(text(60, 'Where to call.', '+573001234567')),
+      note: Type.Optional(note('What about.')),
+    },
+    { anyOf: [{ required: ['patientId'] }, { required: ['phone'] }] },
+  ),
   'capacity.updated': shape({
     service: Type.Optional(text(200, 'Which service.', 'hygiene')),
     practitioner: Type.Optional(text(200, "The practitioner's id.", 'dr-7')),

@@ -3,7 +3,7 @@ import { Compile } from 'typebox/compile';
 import type { Fault } from '../errors.ts';
 import type { HostId } from '../history/host-id.ts';
 import { type Findings, type ReadContext, readTime, shape, text, time } from '../history/shape.ts';
-import { isPlainText, schemaFaults, textFaults } from '../schema-faults.ts';
+import { isPlainText, isStorable, schemaFaults, textFaults } from '../schema-faults.ts';
 import { type Effect, findEventType } from './event-types.ts';
 
 /** One thing that happened at the host, as it travels. */
@@ -58,7 +58,7 @@ export function readEvent(value: unknown, context: ReadContext): EventReading {
   if ('faults' in reading) return { faults: reading.faults.map(underData) };
   // Only now is it known to be shallow enough to be written.
   const body = JSON.stringify(value.data);
-  if (!isPlainText(body) || !value.id.isWellFormed() || value.id.includes('\0')) {
+  if (!isPlainText(body) || !isStorable(value.id) || !isStorable(String(value.version))) {
     const faults = textFaults(value);
     if (faults.length > 0) return { faults };
   }

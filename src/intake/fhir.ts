@@ -4,6 +4,7 @@ import { AppError, type Fault, invalid } from '../errors.ts';
 import { isHostId } from '../history/host-id.ts';
 import type { Caller } from '../history/key.ts';
 import { type Findings, type ReadContext, readTime } from '../history/shape.ts';
+import { textFaults } from '../schema-faults.ts';
 import { uuidv7 } from '../uuid.ts';
 import type { Outcome } from './batch.ts';
 import { directoryNames } from './directory-store.ts';
@@ -325,6 +326,8 @@ function readStamp(
   const findings: Findings = { faults: [], warnings: [] };
   const occurredMs = readTime(occurredAt, context.timeZone, '/meta/lastUpdated', findings);
   if (occurredMs === null) return { faults: findings.faults };
+  const unstorable = textFaults(version, '/meta/versionId');
+  if (unstorable.length > 0) return { faults: unstorable };
   const content = hash('sha256', JSON.stringify(resource), 'hex').slice(0, 32);
   // What names no version may go back to what it was before, which is no repetition.
   const mark =

@@ -3,6 +3,7 @@ import { sql } from 'kysely';
 import t from 'tap';
 import { toAppointmentOut } from '../../src/history/appointment.ts';
 import { findAppointment } from '../../src/history/appointment-store.ts';
+import { deleteClinic } from '../../src/history/clinic-store.ts';
 import { toPatientOut } from '../../src/history/patient.ts';
 import { findPatientByHostId, findPatientId } from '../../src/history/patient-store.ts';
 import { toVisitOut } from '../../src/history/visit.ts';
@@ -468,6 +469,8 @@ t.test('what is wrong is told with a pointer, and the rest of the batch is taken
       '/data',
       'too-complex',
     ],
+    [event('patient.upserted', { id: '1' }, { version: 'a\0' }), '/version', 'unstorable-text'],
+    [event('patient.upserted', { id: '1' }, { id: 'a\ud800' }), '/id', 'unstorable-text'],
     [event('patient.upserted', { id: '1' }, { extra: 1 }), '/extra', 'unknown-field'],
     [null, '', 'wrong-type'],
     ['text', '', 'wrong-type'],
@@ -485,6 +488,103 @@ t.test('what is wrong is told with a pointer, and the rest of the batch is taken
     );
   }
 });
+
+t.test('events whose effect comes later are checked and kept whole', async (t) => {
+  const test = await intakeTest(t);
+  const kept: [string, object, object][] = [
+    [
+      'appointment.delayed',
+      { id: 'a-1', minutes: 20, reason: 'Emergency' },
+      { id: 'a-1', minutes: 0 },
+    ],
+    [
+      'treatment.upserted',
+      { id: 't-1', patientId: '1', steps: [{ id: 's', service: 'crown', dueOn: '2026-05-01' }] },
+      { id: 't-1', patientId: '1' },
+    ],
+    [
+      'payment.recorded',
+      {
+        id: 'p-1',
+        patientId: '1',
+        visitId: 'v',
+        amount: '10.00',
+        currency: 'COP',
+        kind: 'payment',
+        paidAt: '2026-03-01T10:00:00Z',
+      },
+      { id: 'p-1', patientId: '1', amount: '10.00', paidAt: 'soon' },
+    ],
+    [
+      'contact.recorded',
+      { patientId: '1', channel: 'call', purpose: 'care', at: '2026-03-01T10:00:00Z' },
+      { patientId: '1', channel: 'fax', purpose: 'care', at: '2026-03-01T10:00:00Z' },
+    ],
+    ['referral.recorded', { patientId: '1', referredId: '2' }, { patientId: '1' }],
+    [
+      'review.received',
+      { patientId: '1', visitId: 'v', score: 5, text: 'Good' },
+      { patientId: '1', score: 'five' },
+    ],
+    ['callback.requested', { phone: '+573001234567', note: 'Evening' }, { note: 'Nobody' }],
+    [
+      'capacity.updated',
+      { service: 'hygiene', practitioner: 'dr-7', day: '2026-04-01', free: 3 },
+      { day: 'tomorrow', free: 3 },
+    ],
+    ['x-survey', { patientId: '1', anything: { goes: [1, true, null] } }, { patientId: 7 }],
+  ];
+  const events = kept.map(([type, data]) => event(type, data));
+  t.match(await test.tell(...events), { accepted: kept.length, rejected: [] });
+  const { rows } = await test.read((trx) =>
+    sql<{
+      type: string;
+      body: unknown;
+    }>`select type, body from intake_events where clinic_id = ${test.clinic.id}`.execute(trx),
+  );
+  for (const [type, data] of kept)
+    t.strictSame(rows.find((row) => row.type === type)?.body, data, type);
+  const wrong = await test.tell(...kept.map(([type, , data]) => event(type, data)));
+  t.equal(wrong.rejected.length, kept.length);
+  t.ok(wrong.rejected.every(({ problem }) => problem.status === 400));
+});
+
+for (const engine of ['postgres', 'pglite'] as const) {
+  t.test(`a clinic goes with everything it was told (${engine})`, async (t) => {
+    const test = await intakeTest(t, { engine });
+    const other = await test.another();
+    const story = [
+      event('patient.upserted', wholePatient),
+      event('appointment.upserted', { id: 'a-1', patientId: '1042', status: 'booked' }),
+      event('visit.upserted', {
+        id: 'v-1',
+        patientId: '1042',
+        status: 'finished',
+        start: '2026-03-01T09:00:00Z',
+      }),
+    ];
+    await test.tell(...story);
+    await other.tell(...story);
+    t.ok(await deleteClinic(test.database.db, test.clinic.id));
+    for (const table of [
+      'patients',
+      'appointments',
+      'visits',
+      'consents',
+      'intake_events',
+      'replan',
+    ]) {
+      const { rows } = await sql<{
+        clinic_id: string;
+      }>`select distinct clinic_id from ${sql.table(table)}`.execute(test.database.db);
+      t.notOk(
+        rows.some((row) => row.clinic_id === test.clinic.id),
+        table,
+      );
+    }
+    t.equal(await marks(other), 1);
+  });
+}
 
 t.test('an impossible birth date is dropped with a warning, a partial one is kept', async (t) => {
   const test = await intakeTest(t);
