@@ -100,7 +100,12 @@ export async function buildApp(deps: AppDeps): Promise<App> {
   await app.register(linkRoutes(deps));
   await app.register(callbackRoutes(deps));
 
-  await app.register(swaggerUi, { routePrefix: '/docs' });
+  await app.register(async (docs) => {
+    docs.addHook('onRoute', (route) => {
+      route.config = { ...route.config, access: 'public' };
+    });
+    await docs.register(swaggerUi, { routePrefix: '/docs' });
+  });
   return app;
 }
 
