@@ -243,7 +243,7 @@ export async function holdMessages(
   now: Temporal.Instant,
 ): Promise<void> {
   if (held.length === 0) return;
-  await sql`
+  const { rows } = await sql<{ next_at: Temporal.Instant }>`
     with chosen as (
       select m.id, new.reason, new."nextAt", new."expiresAt"
       from jsonb_to_recordset(${JSON.stringify(held)}::jsonb) as new (id uuid, reason text, "nextAt" timestamptz, "expiresAt" timestamptz)
@@ -252,9 +252,18 @@ export async function holdMessages(
     )
     update messages m set state = 'held', reason = chosen.reason, expires_at = chosen."expiresAt",
       next_at = least(greatest(chosen."nextAt", ${now}::timestamptz), chosen."expiresAt"), updated_at = ${now}
-    from chosen where m.clinic_id = ${clinicId} and m.id = chosen.id and m.state in ('scheduled', 'held', 'retry')`.execute(
-    trx,
-  );
+    from chosen where m.clinic_id = ${clinicId} and m.id = chosen.id and m.state in ('scheduled', 'held', 'retry')
+    returning m.next_at`.execute(trx);
+  await wakeDispatch(trx, clinicId, rows);
+}
+
+async function wakeDispatch(
+  trx: Trx,
+  clinicId: string,
+  rows: readonly { next_at: Temporal.Instant }[],
+): Promise<void> {
+  const first = rows.map((row) => row.next_at).sort(Temporal.Instant.compare)[0];
+  if (first) await wakeClinic(trx, clinicId, 'dispatch', first);
 }
 
 /** Has the patients planned anew of whom nothing has left yet: the rule is another now. */
@@ -305,8 +314,7 @@ export async function resumeMessagesOfRule(
       next_at = least(greatest(scheduled_at, ${now}::timestamptz), expires_at)
     from waiting where m.clinic_id = ${clinicId} and m.id = waiting.id and m.state = 'held'
     returning m.next_at`.execute(trx);
-  const first = rows.map((row) => row.next_at).sort(Temporal.Instant.compare)[0];
-  if (first) await wakeClinic(trx, clinicId, 'dispatch', first);
+  await wakeDispatch(trx, clinicId, rows);
 }
 
 export async function cancelJourneysOfRule(
