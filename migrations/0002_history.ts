@@ -70,11 +70,19 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       check (replaced_by is null or replaced_by <> id),
       check ((replaced_by is null) = (merged_at is null))
     )`.execute(db);
-  await sql`create index patients_birthday on patients (clinic_id, birth_day) where birth_day is not null`.execute(db);
-  await sql`create index patients_replaced on patients (clinic_id, replaced_by) where replaced_by is not null`.execute(db);
+  await sql`create index patients_birthday on patients (clinic_id, birth_day) where birth_day is not null`.execute(
+    db,
+  );
+  await sql`create index patients_replaced on patients (clinic_id, replaced_by) where replaced_by is not null`.execute(
+    db,
+  );
   await sql`create index patients_updated on patients (clinic_id, updated_at, id)`.execute(db);
-  await sql`create index patients_zone on patients (clinic_id, time_zone) where time_zone is not null`.execute(db);
-  await sql`create index patients_household on patients (clinic_id, household) where household is not null`.execute(db);
+  await sql`create index patients_zone on patients (clinic_id, time_zone) where time_zone is not null`.execute(
+    db,
+  );
+  await sql`create index patients_household on patients (clinic_id, household) where household is not null`.execute(
+    db,
+  );
   await sql`call protect_clinic_table('patients')`.execute(db);
 
   await sql`
@@ -86,7 +94,9 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       foreign key (clinic_id, patient_id) references patients on delete cascade,
       foreign key (clinic_id, address) references contact_points
     )`.execute(db);
-  await sql`create index patient_contact_points_address on patient_contact_points (clinic_id, address)`.execute(db);
+  await sql`create index patient_contact_points_address on patient_contact_points (clinic_id, address)`.execute(
+    db,
+  );
   await sql`call protect_clinic_table('patient_contact_points')`.execute(db);
 
   // Practitioners, locations and organizations by name, where the host tells about them apart from visits.
@@ -144,8 +154,12 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       primary key (clinic_id, source, external_id),
       foreign key (clinic_id, patient_id) references patients
     )`.execute(db);
-  await sql`create index appointments_start on appointments (clinic_id, start_at) where deleted_at is null`.execute(db);
-  await sql`create index appointments_patient on appointments (clinic_id, patient_id, start_at) where deleted_at is null`.execute(db);
+  await sql`create index appointments_start on appointments (clinic_id, start_at) where deleted_at is null`.execute(
+    db,
+  );
+  await sql`create index appointments_patient on appointments (clinic_id, patient_id, start_at) where deleted_at is null`.execute(
+    db,
+  );
   await sql`call protect_clinic_table('appointments')`.execute(db);
 
   await sql`
@@ -181,9 +195,15 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       check ((amount_minor is null) = (currency is null))
     )`.execute(db);
   // Both serve "the visits of that day that no later one replaced".
-  await sql`create index visits_anchor on visits (clinic_id, anchor_at) where status = 'finished' and deleted_at is null`.execute(db);
-  await sql`create index visits_patient on visits (clinic_id, patient_id, anchor_at) where status = 'finished' and deleted_at is null`.execute(db);
-  await sql`create index visits_appointment on visits (clinic_id, source, appointment_id) where appointment_id is not null`.execute(db);
+  await sql`create index visits_anchor on visits (clinic_id, anchor_at) where status = 'finished' and deleted_at is null`.execute(
+    db,
+  );
+  await sql`create index visits_patient on visits (clinic_id, patient_id, anchor_at) where status = 'finished' and deleted_at is null`.execute(
+    db,
+  );
+  await sql`create index visits_appointment on visits (clinic_id, source, appointment_id) where appointment_id is not null`.execute(
+    db,
+  );
   await sql`call protect_clinic_table('visits')`.execute(db);
 
   // A patient came: a finished visit, or a fulfilled appointment that has no visit of its own.
@@ -209,8 +229,12 @@ export async function up(db: Kysely<unknown>): Promise<void> {
         select from visits v
         where v.clinic_id = a.clinic_id and v.source = a.source and v.appointment_id = a.external_id
           and v.status = 'finished' and v.deleted_at is null)`.execute(db);
-  await sql`create index appointments_fulfilled on appointments (clinic_id, start_at) where status = 'fulfilled' and deleted_at is null`.execute(db);
-  await sql`create index appointments_attended on appointments (clinic_id, patient_id, start_at) where status = 'fulfilled' and deleted_at is null`.execute(db);
+  await sql`create index appointments_fulfilled on appointments (clinic_id, start_at) where status = 'fulfilled' and deleted_at is null`.execute(
+    db,
+  );
+  await sql`create index appointments_attended on appointments (clinic_id, patient_id, start_at) where status = 'fulfilled' and deleted_at is null`.execute(
+    db,
+  );
   await sql`grant select on attendances to retorno_runtime`.execute(db);
 
   await sql`
@@ -250,8 +274,12 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       check (num_nonnulls(patient_id, address) = 1),
       check ((lifted_at is null) = (lifted_by is null))
     )`.execute(db);
-  await sql`create index opt_outs_patient on opt_outs (clinic_id, patient_id) where lifted_at is null and patient_id is not null`.execute(db);
-  await sql`create index opt_outs_address on opt_outs (clinic_id, address) where lifted_at is null and address is not null`.execute(db);
+  await sql`create index opt_outs_patient on opt_outs (clinic_id, patient_id) where lifted_at is null and patient_id is not null`.execute(
+    db,
+  );
+  await sql`create index opt_outs_address on opt_outs (clinic_id, address) where lifted_at is null and address is not null`.execute(
+    db,
+  );
   await sql`call protect_clinic_table('opt_outs')`.execute(db);
 
   // Marks left by every change that may alter a plan. Rows are only inserted and deleted: a tick
