@@ -176,6 +176,10 @@ function batchSize({ channels }: Share, channel: Channel): number {
   const { reconcile, maxBatch, concurrency } = effective.adapter.capabilities(effective.config);
   const isBlind = reconcile === 'none' || reconcile === 'callback_only';
   if (isBlind && maxBatch <= 1) return Math.min(claimBatchOfBlindMax, concurrency * 2);
+  const perSecond = rateOf(effective);
+  // On a slow account a second's worth: what is committed beyond it would only stand and wait.
+  if (isBlind && perSecond !== null && perSecond < maxBatch)
+    return Math.max(1, Math.ceil(perSecond));
   return maxBatch > 1 ? claimBatchOfBatchesMax : claimBatchMax;
 }
 
