@@ -164,7 +164,8 @@ export async function up(db: Kysely<unknown>): Promise<void> {
 
   await sql`
     create table visits (
-      clinic_id uuid not null references clinics on delete cascade,
+      -- Without a foreign key, for the reason given with intake_events.
+      clinic_id uuid not null,
       source text not null,
       external_id text not null,
       patient_id uuid,
