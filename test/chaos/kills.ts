@@ -122,13 +122,11 @@ function callBack(
 
 export function takenBy(providers: { smsc: SmscSimulator; sendgrid: SendgridSimulator }): Taken[] {
   return [
-    ...providers.smsc
-      .messages()
-      .map(({ phone, clientRef }) => ({
-        channel: 'sms' as const,
-        address: `+${phone}`,
-        clientRef,
-      })),
+    ...providers.smsc.messages().map(({ phone, clientRef }) => ({
+      channel: 'sms' as const,
+      address: `+${phone}`,
+      clientRef,
+    })),
     ...providers.sendgrid
       .messages()
       .map(({ to, clientRef }) => ({ channel: 'email' as const, address: to, clientRef })),
