@@ -58,7 +58,6 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       created_at timestamptz not null,
       updated_at timestamptz not null,
       primary key (clinic_id, id),
-      unique (clinic_id, journey_id, step, channel),
       foreign key (clinic_id, patient_id) references patients,
       foreign key (clinic_id, rule_id) references rules,
       foreign key (clinic_id, journey_id) references journeys,
@@ -70,6 +69,10 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       constraint waiting_has_next check (next_at is not null or state not in ('scheduled', 'retry', 'held')),
       constraint final_has_no_next check (next_at is null or state not in ('read', 'failed', 'expired', 'cancelled', 'suppressed'))
     )`.execute(db);
+  // Every change of state writes each index anew: none holds more than is looked up by it.
+  await sql`create unique index messages_step on messages (clinic_id, journey_id, step, channel) where journey_id is not null`.execute(
+    db,
+  );
   // Each channel drains by itself: a slow one holds up no other.
   await sql`create index messages_waiting on messages (clinic_id, channel, next_at) where state in ('scheduled', 'held', 'retry')`.execute(
     db,
@@ -88,10 +91,10 @@ export async function up(db: Kysely<unknown>): Promise<void> {
   await sql`create index messages_rule on messages (clinic_id, rule_id, scheduled_at) where rule_id is not null`.execute(
     db,
   );
-  await sql`create index messages_provider on messages (clinic_id, provider_message_id) where provider_message_id is not null`.execute(
-    db,
-  );
-  await sql`create index messages_client_ref on messages (clinic_id, client_ref) where client_ref is not null`.execute(
+  // Where a provider takes our own id for its own, the primary key finds the message.
+  await sql`create index messages_provider on messages (clinic_id, provider_message_id)
+    where provider_message_id <> client_ref`.execute(db);
+  await sql`create index messages_client_ref on messages (clinic_id, client_ref) where client_ref <> id::text`.execute(
     db,
   );
   await sql`call protect_clinic_table('messages')`.execute(db);

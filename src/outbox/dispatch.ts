@@ -145,7 +145,10 @@ async function open(
 }
 
 async function drain(share: Share, channel: Channel): Promise<void> {
-  const recorder = createOutcomeRecorder((settlements) => record(share, settlements));
+  const recorder = createOutcomeRecorder(
+    (settlements) => record(share, settlements),
+    share.deps.monotonicMs,
+  );
   let left = share.limits.messages;
   let sending: Promise<void> = Promise.resolve();
   let broken: unknown = null;

@@ -62,7 +62,7 @@ export async function enqueueMessages(
       channel text, template text, body jsonb, address text, priority smallint, on_ambiguous text, guard jsonb,
       state text, reason text, scheduled_at timestamptz, expires_at timestamptz, next_at timestamptz)
     order by id
-    on conflict (clinic_id, journey_id, step, channel) do nothing
+    on conflict (clinic_id, journey_id, step, channel) where journey_id is not null do nothing
     returning id, next_at`.execute(trx);
   await wakeForEarliest(trx, clinicId, stored);
   const ids = new Set(stored.map((row) => row.id));

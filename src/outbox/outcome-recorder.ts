@@ -1,8 +1,8 @@
 import type { Settlement } from './outcome.ts';
 
 /**
- * Writes outcomes soon after they are known without a transaction for each: what comes in while one
- * write runs goes with the next.
+ * Writes outcomes soon after they are known without a transaction for each: while they come fast, so
+ * many go together; the first after a silence goes at once.
  */
 export interface OutcomeRecorder {
   add(settlements: readonly Settlement[]): void;
@@ -10,18 +10,26 @@ export interface OutcomeRecorder {
   drained(): Promise<void>;
 }
 
+const togetherMin = 64;
+const silenceMs = 100;
+
 export function createOutcomeRecorder(
   write: (settlements: readonly Settlement[]) => Promise<void>,
+  monotonicMs: () => number,
 ): OutcomeRecorder {
+  let writtenAtMs = Number.NEGATIVE_INFINITY;
   let waiting: Settlement[] = [];
   let writing: Promise<void> | null = null;
   let failure: unknown = null;
+  let isDraining = false;
 
   const writeAll = async () => {
     while (waiting.length > 0 && failure === null) {
       const batch = waiting;
       waiting = [];
       await write(batch);
+      writtenAtMs = monotonicMs();
+      if (!isDraining && waiting.length < togetherMin) break;
     }
   };
   const start = () => {
@@ -38,10 +46,15 @@ export function createOutcomeRecorder(
   return {
     add: (settlements) => {
       waiting.push(...settlements);
-      start();
+      const isSilent = monotonicMs() - writtenAtMs >= silenceMs;
+      if (isSilent || waiting.length >= togetherMin) start();
     },
     drained: async () => {
-      while (writing) await writing;
+      isDraining = true;
+      while (writing || (waiting.length > 0 && failure === null)) {
+        start();
+        await writing;
+      }
       if (failure !== null) throw failure;
     },
   };

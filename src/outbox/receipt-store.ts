@@ -19,6 +19,8 @@ export interface ReceiptRow {
 const receiptColumns = sql`(position integer, "dedupeKey" text, "clientRef" text, "providerMessageId" text,
   address text, status text, "errorClass" text, "providerCode" text, "occurredAt" timestamptz)`;
 
+const uuidForm = '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$';
+
 /**
  * Which message each piece of news is about: by our reference, else by the provider's id. Where
  * messages share one, the address tells them apart.
@@ -31,13 +33,23 @@ export async function matchReceipts(
 ): Promise<Map<number, string>> {
   const { rows } = await sql<{ position: number; id: string }>`
     with told as (select * from jsonb_to_recordset(${JSON.stringify(receipts)}::jsonb) as r ${receiptColumns}),
-    candidates as (
-      select t.position, m.id, m.address, t.address as told_address
-      from told t join messages m on m.clinic_id = ${clinicId} and m.client_ref = t."clientRef" and m.channel = ${channel}
+    named as (
+      -- A provider may call a message by our reference.
+      select position, address, "clientRef" as ref from told
       union
-      select t.position, m.id, m.address, t.address
-      from told t join messages m on m.clinic_id = ${clinicId} and m.provider_message_id = t."providerMessageId"
-        and m.channel = ${channel}
+      select position, address, "providerMessageId" from told
+    ), candidates as (
+      select n.position, m.id, m.address, n.address as told_address
+      from named n join messages m on m.clinic_id = ${clinicId} and m.channel = ${channel} and m.client_ref is not null
+        and m.id = case when n.ref ~ ${uuidForm} then n.ref::uuid end
+      union
+      select n.position, m.id, m.address, n.address
+      from named n join messages m on m.clinic_id = ${clinicId} and m.channel = ${channel}
+        and m.client_ref <> m.id::text and m.client_ref = n.ref
+      union
+      select n.position, m.id, m.address, n.address
+      from named n join messages m on m.clinic_id = ${clinicId} and m.channel = ${channel}
+        and m.provider_message_id <> m.client_ref and m.provider_message_id = n.ref
     ), counted as (
       select *, count(*) over (partition by position) as candidates from candidates
     )

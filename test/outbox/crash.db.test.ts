@@ -3,11 +3,13 @@ import { once } from 'node:events';
 import path from 'node:path';
 import { sql } from 'kysely';
 import t, { type Test } from 'tap';
-import { connect, type Db } from '../../src/database/connect.ts';
-import { withClinic } from '../../src/database/with-clinic.ts';
+import { httpClient } from '../../src/channels/http.ts';
+import type { Db } from '../../src/database/connect.ts';
 import { findClinic } from '../../src/history/clinic-store.ts';
 import { putChannel } from '../../src/outbox/channel-store.ts';
+import { dispatchClinic } from '../../src/outbox/dispatch.ts';
 import type { FaultPoint } from '../../src/outbox/fault.ts';
+import { reconcileClinic } from '../../src/outbox/reconcile.ts';
 import { type SmscSimulator, startSmscSimulator } from '../simulators/smsc.ts';
 import { testDatabase } from '../support/postgres.ts';
 import type { Errand } from './dispatch-process.ts';
@@ -56,7 +58,7 @@ t.test('a crash at any point sends nothing twice and loses nothing', { timeout }
     simulator.clear();
     const clinic = await clinicAtSmsc(db, simulator);
     t.equal(await work(clinic, url, noon, { name, hit: 1 }), 'SIGKILL', `killed at ${name}`);
-    await finish(clinic, url);
+    await finish(clinic);
     await check(t, clinic, simulator, name);
   }
 });
@@ -72,7 +74,7 @@ t.test('a crash while a lost answer is asked for does the same', { timeout }, as
     await work(clinic, url, noon, null);
     const later = noon.add({ minutes: 2 });
     t.equal(await work(clinic, url, later, { name, hit: 1 }), 'SIGKILL', `killed at ${name}`);
-    await finish(clinic, url);
+    await finish(clinic);
     await check(t, clinic, simulator, name);
   }
 });
@@ -108,18 +110,22 @@ async function work(
   return signal ?? String(code);
 }
 
-/** Leases run out, time goes on, and others take over: until the provider was asked twice. */
-async function finish(clinic: OutboxClinic, url: string): Promise<void> {
-  const { db, close } = await connect({ url, poolSize: 1 });
-  for (const minutes of [3, 9, 15, 21]) {
-    await withClinic(db, clinic.clinicId, (trx) =>
+const minutesMax = 45;
+
+/** Leases run out, time goes on, and another dispatcher takes over. */
+async function finish(clinic: OutboxClinic): Promise<void> {
+  const http = httpClient({ allowPrivate: true });
+  const deps = { ...clinic.deps, http };
+  for (let minutes = 3; minutes <= minutesMax && !(await isDone(clinic)); minutes += 3) {
+    clinic.clock.set(noon.add({ minutes }));
+    await clinic.in((trx) =>
       sql`update messages set lease_until = clock_timestamp() - interval '1 s'
         where clinic_id = ${clinic.clinicId} and lease_until is not null`.execute(trx),
     );
-    await work(clinic, url, noon.add({ minutes }), null);
-    if (await isDone(clinic)) break;
+    await reconcileClinic(deps, clinic.clinicId, clinic.clock.now());
+    await dispatchClinic(deps, clinic.clinicId, clinic.clock.now());
   }
-  await close();
+  await http.close();
 }
 
 async function isDone(clinic: OutboxClinic): Promise<boolean> {
