@@ -117,6 +117,8 @@ export async function findMessageOfProvider(
     .select('id')
     .where('clinic_id', '=', clinicId)
     .where('provider_message_id', '=', providerMessageId)
+    // Where it is our own id, the provider names that; this also leads to the index.
+    .whereRef('provider_message_id', '<>', 'client_ref')
     .where('channel', '=', channel)
     .orderBy('id', 'desc')
     .executeTakeFirst();
