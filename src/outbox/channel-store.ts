@@ -67,6 +67,8 @@ export interface EffectiveChannel {
   limits: ChannelLimits;
   /** Until when its messages wait; null while it works. */
   resumeAt: Temporal.Instant | null;
+  /** Whether it may be chosen for a patient who named no channel; the inbox only once it was set up. */
+  isOffered: boolean;
 }
 
 const columns = [
@@ -235,7 +237,7 @@ const providerChannels: readonly Channel[] = ['sms', 'email', 'whatsapp', 'teleg
 
 /**
  * The channels by which a clinic's messages can leave. A test clinic has all that need a provider, in
- * the sandbox; the inbox and the webhook are there once they were set up, staff tasks always.
+ * the sandbox; the webhook is there once it was set up, the inbox and staff tasks always.
  */
 export async function effectiveChannels(
   deps: ChannelDeps,
@@ -266,9 +268,10 @@ function effectiveChannel(
     const adapter = deps.findAdapter(channel, sandboxProvider);
     return adapter && withDefaults(deps, clinic.id, adapter, { tariff: row?.tariff ?? {} });
   }
-  if (channel === 'task') {
+  if (channel === 'task' || (channel === 'inbox' && row === undefined)) {
     const adapter = deps.findAdapter(channel, channel);
-    return adapter && withDefaults(deps, clinic.id, adapter, { tariff: row?.tariff ?? {} });
+    const given = { tariff: row?.tariff ?? {}, isOffered: false };
+    return adapter && withDefaults(deps, clinic.id, adapter, given);
   }
   if (!row?.enabled) return null;
   const adapter = deps.findAdapter(channel, row.provider);
@@ -299,7 +302,7 @@ function withDefaults(
   clinicId: string,
   adapter: ChannelAdapter,
   given: Partial<
-    Pick<EffectiveChannel, 'tariff' | 'limits' | 'resumeAt'> & {
+    Pick<EffectiveChannel, 'tariff' | 'limits' | 'resumeAt' | 'isOffered'> & {
       credentials: object;
       options: object;
     }
@@ -317,6 +320,7 @@ function withDefaults(
     tariff: given.tariff ?? {},
     limits: given.limits ?? {},
     resumeAt: given.resumeAt ?? null,
+    isOffered: given.isOffered ?? true,
   };
 }
 

@@ -101,7 +101,10 @@ function favourite({ preferredChannel: named }: Reachable): ChannelName | null {
 }
 
 function reaches(channel: ChannelName, patient: Reachable, { channels }: ContactTerms): boolean {
-  if (!channels.has(channel)) return false;
+  const found = channels.get(channel);
+  if (found === undefined) return false;
+  // A patient who asked for a call or the inbox gets it; nobody else is put there unasked.
+  if (!found.isOffered && channel !== favourite(patient)) return false;
   return needsNoAddress(channel) || addressOf(patient, channel) !== null;
 }
 

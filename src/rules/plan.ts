@@ -1,4 +1,4 @@
-import type { Db } from '../database/connect.ts';
+import type { Db, Trx } from '../database/connect.ts';
 import { withClinic } from '../database/with-clinic.ts';
 import { findClinic } from '../history/clinic-store.ts';
 import { rescheduleClinic } from '../history/clinic-work-store.ts';
@@ -29,7 +29,7 @@ export interface PlanResult extends Planned {
 
 export type PlanDeps = RulesDeps & { db: Db };
 
-const marksPerTransaction = 500;
+const patientsMax = 500;
 /** Bounds one share, so that a clinic with an import leaves time for the others. */
 const roundsMax = 20;
 const statementTimeoutMs = 120_000;
@@ -39,45 +39,37 @@ export async function planClinic(
   clinicId: string,
   now: Temporal.Instant,
 ): Promise<PlanResult> {
-  const total = { planned: 0, suppressed: 0 };
-  const add = ({ planned, suppressed }: Planned) => {
-    total.planned += planned;
-    total.suppressed += suppressed;
-  };
-  await planHorizons(deps, clinicId, now, add);
-  await planMarked(deps, clinicId, now, add);
-  await planDue(deps, clinicId, now, add);
-  return { ...total, nextAt: await reschedule(deps, clinicId, now) };
-}
-
-type Add = (planned: Planned) => void;
-
-async function planMarked(
-  deps: PlanDeps,
-  clinicId: string,
-  now: Temporal.Instant,
-  add: Add,
-): Promise<void> {
+  const total: PlanResult = { planned: 0, suppressed: 0, nextAt: null };
+  await planHorizons(deps, clinicId, now, total);
   for (let round = 0; round < roundsMax; round += 1) {
-    const taken = await withClinic(
+    const isDone = await withClinic(
       deps.db,
       clinicId,
       async (trx) => {
-        const patientIds = await takeReplanMarks(trx, clinicId, marksPerTransaction);
-        add(await planPatients(deps, trx, clinicId, patientIds, now));
-        return patientIds.length;
+        const isLast = await planWaiting(deps, trx, clinicId, now, total);
+        if (isLast) total.nextAt = await reschedule(trx, clinicId, now);
+        return isLast;
       },
       { statementTimeoutMs },
     );
-    if (taken === 0) return;
+    if (isDone) return total;
   }
+  return {
+    ...total,
+    nextAt: await withClinic(deps.db, clinicId, (trx) => reschedule(trx, clinicId, now)),
+  };
+}
+
+function add(total: Planned, { planned, suppressed }: Planned): void {
+  total.planned += planned;
+  total.suppressed += suppressed;
 }
 
 async function planHorizons(
   deps: PlanDeps,
   clinicId: string,
   now: Temporal.Instant,
-  add: Add,
+  total: Planned,
 ): Promise<void> {
   const { clinic, rules } = await withClinic(deps.db, clinicId, async (trx) => ({
     clinic: await findClinic(trx, clinicId),
@@ -87,55 +79,43 @@ async function planHorizons(
   const horizon = horizonAt(now, clinic.timeZone);
   for (const { id, plannedThrough } of rules) {
     if (plannedThrough === null || !isAfter(horizon, plannedThrough)) continue;
-    const plan = () =>
-      withClinic(deps.db, clinicId, (trx) => planHorizon(deps, trx, clinic, id, now), {
-        statementTimeoutMs,
-      });
-    add(await plan());
+    const plan = (trx: Trx) => planHorizon(deps, trx, clinic, id, now);
+    add(total, await withClinic(deps.db, clinicId, plan, { statementTimeoutMs }));
   }
 }
 
-async function planDue(
+/** Changed patients, and those whose journeys want a look. @returns whether that was all. */
+async function planWaiting(
   deps: PlanDeps,
+  trx: Trx,
   clinicId: string,
   now: Temporal.Instant,
-  add: Add,
-): Promise<void> {
-  for (let round = 0; round < roundsMax; round += 1) {
-    const found = await withClinic(
-      deps.db,
-      clinicId,
-      async (trx) => {
-        const finished = await finishJourneys(trx, clinicId, now, marksPerTransaction);
-        const patientIds = await patientsWithDueJourneys(trx, clinicId, now, marksPerTransaction);
-        add(await planPatients(deps, trx, clinicId, patientIds, now));
-        return finished + patientIds.length;
-      },
-      { statementTimeoutMs },
-    );
-    if (found === 0) return;
-  }
+  total: Planned,
+): Promise<boolean> {
+  const marked = await takeReplanMarks(trx, clinicId, patientsMax);
+  const finished = await finishJourneys(trx, clinicId, now, patientsMax);
+  const due = await patientsWithDueJourneys(trx, clinicId, now, patientsMax);
+  const patientIds = [...new Set([...marked, ...due])].sort();
+  add(total, await planPatients(deps, trx, clinicId, patientIds, now));
+  return Math.max(marked.length, due.length, finished) < patientsMax;
 }
 
 async function reschedule(
-  deps: PlanDeps,
+  trx: Trx,
   clinicId: string,
   now: Temporal.Instant,
 ): Promise<Temporal.Instant | null> {
-  return withClinic(deps.db, clinicId, async (trx) => {
-    let nextAt: Temporal.Instant | null = null;
-    await rescheduleClinic(trx, clinicId, 'plan', async () => {
-      const clinic = await findClinic(trx, clinicId);
-      const zone = clinic?.timeZone ?? 'UTC';
-      const rules = await listActiveRules(trx, clinicId);
-      const instants = [
-        (await hasReplanMarks(trx, clinicId)) ? now : null,
-        await nextJourneyAt(trx, clinicId),
-        ...rules.map((rule) => nextHorizonAt(rule, zone)),
-      ].filter((at) => at !== null);
-      nextAt = instants.length === 0 ? null : instants.reduce(earlier);
-      return nextAt;
-    });
+  let nextAt: Temporal.Instant | null = null;
+  await rescheduleClinic(trx, clinicId, 'plan', async () => {
+    const clinic = await findClinic(trx, clinicId);
+    const rules = await listActiveRules(trx, clinicId);
+    const instants = [
+      (await hasReplanMarks(trx, clinicId)) ? now : null,
+      await nextJourneyAt(trx, clinicId),
+      ...rules.map((rule) => nextHorizonAt(rule, clinic?.timeZone ?? 'UTC')),
+    ].filter((at) => at !== null);
+    nextAt = instants.length === 0 ? null : instants.reduce(earlier);
     return nextAt;
   });
+  return nextAt;
 }

@@ -78,18 +78,18 @@ t.test('a clock that jumps has the result of every tick between', async (t) => {
   const { db } = await testDatabase(t);
   const jumping = await livelyClinic(db);
   const ticking = await livelyClinic(db);
-  const end = Temporal.Instant.from('2026-03-26T06:00:00Z');
+  const end = Temporal.Instant.from('2026-03-14T06:00:00Z');
   const result = await advanceTestClock(jumping.deps, jumping.id, end);
   t.equal(result.now.toString(), end.toString());
   let now = Temporal.Instant.from(start);
   while (Temporal.Instant.compare(now, end) < 0) {
-    now = now.add({ hours: 2 });
+    now = now.add({ hours: 3 });
     await advanceTestClock(ticking.deps, ticking.id, now);
   }
   const [one, other] = [await jumping.outcome(), await ticking.outcome()];
   t.same(one, other);
-  t.ok(one.filter((line) => line.includes('delivered')).length > 25, `${one.length} messages`);
-  t.ok(result.sent > 25);
+  t.ok(one.filter((line) => line.includes('delivered')).length > 12, `${one.length} messages`);
+  t.ok(result.sent > 12);
 });
 
 t.test('a clock moves forward only, and not too far', async (t) => {

@@ -8,43 +8,55 @@ import { clinicIn } from './rules-clinic.ts';
 const now = '2026-03-02T06:00:00Z';
 
 for (const engine of ['postgres', 'pglite'] as const) {
-  t.test(`a tick on ${engine} plans live clinics that want it, and leaves test clinics alone`, async (t) => {
-    const { db } = await testDatabase(t, { engine });
-    const live = await clinicIn(db, { mode: 'live', now });
-    const test = await clinicIn(db, { mode: 'test', now });
-    for (const clinic of [live, test]) {
-      const patientId = await makePatient(db, clinic.id, { birthDate: '1980-03-03' });
-      await makeVisit(db, clinic.id, { patientId, at: '2025-09-04T15:00:00Z' });
-      await makeRule(db, clinic.id);
-      await makeRule(db, clinic.id, { trigger: { type: 'birthday' }, audience: { not: { age: { gte: 60 } } } });
-    }
-    const errors: unknown[] = [];
-    const ticks: unknown[] = [];
-    const clock = { ...fixedClock(now), sync: async () => 0 };
-    const scheduler = createScheduler({
-      ...live.deps,
-      clock,
-      onError: (error) => errors.push(error),
-      onTick: (counts) => ticks.push(counts),
-    });
-    t.equal(scheduler.lastTickMs(), null);
-    await scheduler.tick();
-    t.same(errors, []);
-    t.equal((await live.messages()).length, 2);
-    t.equal((await test.messages()).length, 0);
-    t.ok(scheduler.lastTickMs() !== null);
-    await scheduler.tick();
-    t.same(ticks, [{ clinics: 1, planned: 2, suppressed: 0 }, { clinics: 0, planned: 0, suppressed: 0 }]);
-    scheduler.start();
-    scheduler.start();
-    await scheduler.stop();
-    await scheduler.stop();
-  });
+  t.test(
+    `a tick on ${engine} plans live clinics that want it, and leaves test clinics alone`,
+    async (t) => {
+      const { db } = await testDatabase(t, { engine });
+      const live = await clinicIn(db, { mode: 'live', now });
+      const test = await clinicIn(db, { mode: 'test', now });
+      for (const clinic of [live, test]) {
+        const patientId = await makePatient(db, clinic.id, { birthDate: '1980-03-03' });
+        await makeVisit(db, clinic.id, { patientId, at: '2025-09-04T15:00:00Z' });
+        await makeRule(db, clinic.id);
+        await makeRule(db, clinic.id, {
+          trigger: { type: 'birthday' },
+          audience: { not: { age: { gte: 60 } } },
+        });
+      }
+      const errors: unknown[] = [];
+      const ticks: unknown[] = [];
+      const clock = { ...fixedClock(now), sync: async () => 0 };
+      const scheduler = createScheduler({
+        ...live.deps,
+        clock,
+        onError: (error) => errors.push(error),
+        onTick: (counts) => ticks.push(counts),
+      });
+      t.equal(scheduler.lastTickMs(), null);
+      await scheduler.tick();
+      t.same(errors, []);
+      t.equal((await live.messages()).length, 2);
+      t.equal((await test.messages()).length, 0);
+      t.ok(scheduler.lastTickMs() !== null);
+      await scheduler.tick();
+      t.same(ticks, [
+        { clinics: 1, planned: 2, suppressed: 0 },
+        { clinics: 0, planned: 0, suppressed: 0 },
+      ]);
+      scheduler.start();
+      scheduler.start();
+      await scheduler.stop();
+      await scheduler.stop();
+    },
+  );
 }
 
 t.test('one clinic whose planning fails does not keep the others from theirs', async (t) => {
   const { db } = await testDatabase(t);
-  const clinics = [await clinicIn(db, { mode: 'live', now }), await clinicIn(db, { mode: 'live', now })];
+  const clinics = [
+    await clinicIn(db, { mode: 'live', now }),
+    await clinicIn(db, { mode: 'live', now }),
+  ];
   for (const clinic of clinics) {
     const patientId = await makePatient(db, clinic.id);
     await makeVisit(db, clinic.id, { patientId, at: '2025-09-04T15:00:00Z' });
