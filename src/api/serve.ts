@@ -3,6 +3,7 @@ import { type Config, ConfigError, requireKeys } from '../config.ts';
 import { type DataDir, openDataDir } from '../data-dir.ts';
 import { connect, type Database, readDatabaseClock } from '../database/connect.ts';
 import { assertMigrated, migrateToLatest } from '../database/migrate.ts';
+import { keepStatistics } from '../database/statistics.ts';
 import { assertWalled } from '../database/with-clinic.ts';
 import type { Log } from '../log.ts';
 import { createDispatcher } from '../outbox/dispatch.ts';
@@ -135,10 +136,14 @@ function servicesOf(wanted: readonly Role[], deps: AppDeps, clock: DatabaseClock
       onSkew: (skewMs) => tellSkew(log, skewMs),
       onTick: () => health.ticked(),
     });
+  const statistics = keepStatistics(deps.db, (err) =>
+    log.warn({ err }, 'The statistics could not be kept; they are tried again.'),
+  );
   return [
     // A scheduler reads the clock at each tick.
     wanted.includes('scheduler') ? scheduler() : followClock(clock, log),
     ...(wanted.includes('dispatcher') ? [createDispatcher(deps), createReconciler(deps)] : []),
+    ...(deps.engine === 'pglite' ? [statistics] : []),
   ];
 }
 
