@@ -6,6 +6,7 @@ import { createDispatcher, dispatchClinic } from '../../src/outbox/dispatch.ts';
 import { listMessages } from '../../src/outbox/message-list-store.ts';
 import { withdrawMessages } from '../../src/outbox/message-store.ts';
 import { reconcileClinic } from '../../src/outbox/reconcile.ts';
+import { testDatabase } from '../support/postgres.ts';
 import { accepted, clinicIn, noon, type OutboxClinic, outboxClinic } from './outbox-clinic.ts';
 
 const run = (clinic: OutboxClinic) =>
@@ -27,6 +28,17 @@ t.test('a due message is sent once, with its price and its attempt', async (t) =
     cost_currency: 'USD',
     lease_until: null,
   });
+});
+
+t.test('the embedded database does the same', async (t) => {
+  const { db } = await testDatabase(t, { engine: 'pglite' });
+  const clinic = await clinicIn(db);
+  const care = { purpose: 'care', patientId: await clinic.addPatient() } as const;
+  const ids = [await clinic.enqueue(care), await clinic.enqueue(care)];
+  await Promise.all([run(clinic), run(clinic)]);
+  t.match(await clinic.message(ids[0] ?? ''), { state: 'sent', attempt_no: 1 });
+  t.match(await clinic.message(ids[1] ?? ''), { state: 'held', reason: 'frequency-cap' });
+  t.equal(clinic.provider.taken.size, 1);
 });
 
 t.test('a message waits for its instant, and expires when it is too late', async (t) => {
