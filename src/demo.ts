@@ -43,6 +43,7 @@ const reminder = {
   name: 'Reminder the day before',
   purpose: 'transactional',
   trigger: { type: 'appointment', before: 'P1D' },
+  sendAt: '17:00',
   steps: [{ channel: 'sms', template: 'reminder' }],
 };
 const birthday = {
@@ -91,6 +92,8 @@ interface Demo {
   /** The rules' names by id. */
   names: Map<string, string>;
   output: ProgressOutput;
+  /** The first text of each rule and channel. */
+  samples: Map<string, string>;
 }
 
 /** What the demo itself saw, to tell of a few people by name. */
@@ -130,7 +133,7 @@ async function tell(url: string, operatorKey: string, output: ProgressOutput): P
   });
   const call = caller(url, clinic.key);
   const life = createLife(options, at(firstDay, '00:00'));
-  const demo = { call, life, names: new Map<string, string>(), output };
+  const demo: Demo = { call, life, names: new Map(), output, samples: new Map() };
   print(`  ${locale.clinic}, ${locale.timeZone}: a test clinic, so nothing leaves the machine.`);
   await load(demo, url, clinic.key);
   await setUp(demo);
@@ -142,17 +145,31 @@ async function tell(url: string, operatorKey: string, output: ProgressOutput): P
   print(`  The demo took ${((performance.now() - began) / 1000).toFixed(0)} s.\n`);
 }
 
+const triesMax = 5;
+
 function caller(url: string, key: string): Call {
-  return async (method, target, body) => {
+  const ask = async (method: string, target: string, body: unknown) => {
     const answer = await fetch(`${url}${target}`, {
       method,
       headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
       ...(body !== undefined && { body: JSON.stringify(body) }),
     });
-    const text = await answer.text();
+    return { answer, text: await answer.text() };
+  };
+  return async (method, target, body) => {
+    let { answer, text } = await ask(method, target, body);
+    // A slow machine may ask for a little patience.
+    for (let tries = 1; answer.status === 503 && tries < triesMax; tries += 1) {
+      await pause(Number(answer.headers.get('retry-after') ?? 1));
+      ({ answer, text } = await ask(method, target, body));
+    }
     if (!answer.ok) throw new Error(`${method} ${target} answered ${answer.status}: ${text}`);
     return JSON.parse(text);
   };
+}
+
+function pause(seconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, seconds * 1000));
 }
 
 const linesOfChunk = 250;
@@ -264,8 +281,10 @@ async function allMessages({ call }: Demo, query: string): Promise<Message[]> {
 
 /** Some book, a few have had enough, most do nothing. */
 async function answer(demo: Demo, message: Message, returns: Return[]): Promise<void> {
-  const { call, life, names } = demo;
+  const { call, life, names, samples } = demo;
   const rule = names.get(message.ruleId ?? '') ?? '';
+  const kind = `${rule}, ${message.channel}`;
+  if (message.text !== null && !samples.has(kind)) samples.set(kind, message.text);
   const key = `${message.occurrence}-${message.step}`.replaceAll(/[^a-zA-Z0-9]+/g, '-');
   const sentAt = message.sentAt ?? message.scheduledAt;
   const stay = life.hear({
@@ -301,11 +320,11 @@ type Print = (text: string) => void;
 const right = (name: string): TextColumn => ({ name, align: 'right' });
 const period = `from=${firstDay}&to=${firstDay.add({ days: days - 1 })}`;
 
-async function printMessages({ call }: Demo, print: Print): Promise<void> {
-  const report = await call<{ data: MessagesRow[]; totals: { sent: number; cost: string } }>(
-    'GET',
-    `/v1/reports/messages?${period}&by=rule,channel,state`,
-  );
+async function printMessages({ call, samples }: Demo, print: Print): Promise<void> {
+  const report = await call<{
+    data: MessagesRow[];
+    totals: { sent: number; delivered: number; cost: string };
+  }>('GET', `/v1/reports/messages?${period}&by=rule,channel,state`);
   const groups = Map.groupBy(
     report.data.filter(({ channel }) => channel !== null),
     ({ name, channel }) => `${name}\t${channel}`,
@@ -316,17 +335,20 @@ async function printMessages({ call }: Demo, print: Print): Promise<void> {
     ...key.split('\t'),
     number(sum(rows, ['sent', 'delivered', 'read'])),
     number(sum(rows, ['delivered', 'read'])),
-    number(rows.reduce((total, { segments }) => total + segments, 0)),
+    key.endsWith('sms') ? number(rows.reduce((total, { segments }) => total + segments, 0)) : '',
     money(rows.reduce((total, { cost }) => total + Number(cost), 0)),
   ]);
-  const total = ['Together', '', number(report.totals.sent), '', '', money(report.totals.cost)];
+  const { sent, delivered, cost } = report.totals;
+  const total = ['Together', '', number(sent), number(delivered), '', money(cost)];
   print(`\nWhat was sent\n`);
   print(
     formatTable(
       [{ name: 'Rule' }, { name: 'Channel' }, ...['Sent', 'Delivered', 'Parts', 'Cost'].map(right)],
-      [...cells, total],
+      [...cells.sort((one, other) => (one.join() < other.join() ? -1 : 1)), total],
     ),
   );
+  print(`\n  Some of the texts:`);
+  for (const [kind, text] of samples) print(`\n  ${kind}\n${indented(text)}`);
 }
 
 interface ReturnsRow {
@@ -449,13 +471,12 @@ async function printExplanations(demo: Demo, print: Print): Promise<void> {
       'GET',
       `/v1/rules/${ruleId}/explain?patientId=${patientId}&on=${on}`,
     );
-    print(
-      `\n  ${nameOf(demo.life, patientId)} on ${on}: ${explanation.outcome}, ${explanation.reason}`,
-    );
-    for (const { name, passed, seen, wanted } of explanation.checks)
-      print(
-        `    ${passed ? '+' : '-'} ${name}${passed ? '' : `: seen ${brief(seen)}, wanted ${brief(wanted)}`}`,
-      );
+    const { outcome, reason, checks } = explanation;
+    print(`\n  ${nameOf(demo.life, patientId)}, due on ${on}: ${outcome}, ${reason}`);
+    for (const { name, seen, wanted } of checks.filter((check) => check.reason === reason))
+      print(`    ${name}: seen ${brief(seen)}, wanted ${brief(wanted)}`);
+    const passed = checks.filter((check) => check.passed).map(({ name }) => name);
+    print(`    passed: ${passed.join(', ')}`);
   }
 }
 
@@ -510,6 +531,10 @@ function number(value: number): string {
 function money(value: string | number): string {
   const options = { minimumFractionDigits: 2, maximumFractionDigits: 2 };
   return `${Number(value).toLocaleString('en', options)} ${locale.currency}`;
+}
+
+function indented(text: string): string {
+  return text.replaceAll(/^/gm, '    ');
 }
 
 function brief(value: unknown): string {
