@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { withClinic } from '../database/with-clinic.ts';
 import { AppError, invalid } from '../errors.ts';
@@ -79,7 +80,10 @@ export function addIdempotency(app: App, deps: AppDeps): void {
 
 /** The path's ids and the query count as well as the body: the same key on another object is another request. */
 function hashRequest(deps: AppDeps, request: FastifyRequest): Buffer {
-  const asked = JSON.stringify([request.params, request.query, request.body ?? null]);
+  // Of a stream nothing has come yet but its length; its lines have ids of their own.
+  const isStream = request.body instanceof Readable;
+  const body = isStream ? (request.headers['content-length'] ?? 'stream') : (request.body ?? null);
+  const asked = JSON.stringify([request.params, request.query, body]);
   return deps.secrets.mac('idempotency', asked);
 }
 

@@ -32,6 +32,25 @@ t.test('the same key with another body, object or route is another matter', asyn
   t.equal((await owner.post('/v1/events', [], key)).status, 202, 'another route');
 });
 
+t.test('a stream may have a key too', async (t) => {
+  const { clinic } = await testApi(t);
+  const owner = await clinic();
+  const stream = () =>
+    owner.send({
+      method: 'POST',
+      url: '/v1/events',
+      headers: { 'content-type': 'application/x-ndjson', 'idempotency-key': 'stream' },
+      payload: '{"id":"e-1","type":"x-a","occurredAt":"2026-03-02T15:00:00Z","data":{}}',
+    });
+  const first = await stream();
+  t.match(first, { status: 202, body: { accepted: 1 } });
+  t.match(await stream(), {
+    status: 202,
+    body: first.body,
+    headers: { 'idempotency-replayed': 'true' },
+  });
+});
+
 t.test('two clinics may use the same key', async (t) => {
   const { clinic } = await testApi(t);
   const [one, other] = [await clinic(), await clinic()];

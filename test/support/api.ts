@@ -7,6 +7,7 @@ import { type AppDeps, createDeps } from '../../src/api/deps.ts';
 import { type FixedClock, fixedClock } from '../../src/clock.ts';
 import { createLog } from '../../src/log.ts';
 import { createSecrets } from '../../src/secrets.ts';
+import { checkAnswer } from './answer-check.ts';
 import { type TestDatabase, testDatabase } from './postgres.ts';
 
 export const operatorKey = 'the-operator-of-the-tests';
@@ -70,6 +71,7 @@ export async function testApi(
   });
   const deps = options.deps?.(base) ?? base;
   const app = await buildApp(deps);
+  deps.health.ticked();
   await app.ready();
   t.teardown(async () => {
     await app.close();
@@ -108,9 +110,15 @@ function client(app: App, key: string): Client {
   const send = async (options: InjectOptions): Promise<Answer> => {
     const headers = { authorization: `Bearer ${key}`, ...options.headers };
     const answer = await app.inject({ ...options, headers });
+    const type = answer.headers['content-type'];
+    const hasJson = isJson(type) && answer.body !== '';
+    if (hasJson) {
+      const { method = 'GET', url } = options;
+      await checkAnswer(method, String(url), answer.statusCode, answer.json());
+    }
     return {
       status: answer.statusCode,
-      body: isJson(answer.headers['content-type']) && answer.body !== '' ? answer.json() : {},
+      body: hasJson ? answer.json() : {},
       text: answer.body,
       headers: answer.headers,
     };
