@@ -9,6 +9,8 @@ export interface WithClinicOptions {
   statementTimeoutMs?: number;
   /** What only one transaction at a time may do for this clinic, such as `intake`. */
   turn?: string;
+  /** False for what a crash of the database may undo without harm, such as a claim: its commit does not wait. */
+  isDurable?: boolean;
 }
 
 const statementTimeoutDefaultMs = 15_000;
@@ -32,7 +34,7 @@ export async function withClinic<T>(
       set_config('statement_timeout', ${String(options.statementTimeoutMs ?? statementTimeoutDefaultMs)}, true),
       set_config('lock_timeout', ${String(lockTimeoutMs)}, true),
       set_config('idle_in_transaction_session_timeout', ${String(idleTimeoutMs)}, true),
-      set_config('synchronous_commit', 'on', true)
+      set_config('synchronous_commit', ${options.isDurable === false ? 'off' : 'on'}, true)
       ${options.turn === undefined ? sql`` : sql`, pg_advisory_xact_lock(hashtextextended(${`${options.turn}/${clinicId}`}, 0))`}`.execute(
       trx,
     );

@@ -1,5 +1,5 @@
 import { type Channel, channelNames } from '../channels/channel.ts';
-import type { Db } from '../database/connect.ts';
+import type { Db, Trx } from '../database/connect.ts';
 import { withClinic } from '../database/with-clinic.ts';
 import type { Clinic } from '../history/clinic.ts';
 import { findClinic } from '../history/clinic-store.ts';
@@ -200,14 +200,16 @@ async function begin(share: Share, channel: Channel, most: number): Promise<Begu
   const now = share.now();
   const perSecond = effective && rateOf(effective);
   const startedMs = deps.monotonicMs();
-  const claim = await withClinic(deps.db, clinic.id, async (trx) => {
+  const work = async (trx: Trx) => {
     const slots = perSecond === null ? null : await findSlots(trx, clinic.id, channel, perSecond);
     const free = Math.min(most, slots?.free ?? most);
     const claims = free === 0 ? [] : await claimDueMessages(trx, clinic.id, channel, now, free);
     if (perSecond !== null) await takeSlots(trx, clinic.id, channel, perSecond, claims.length);
     deps.faults('before_claim_commit');
     return { claims, delayMs: slots?.delayMs ?? 0 };
-  });
+  };
+  // Nothing was sent for a claim: a crash of the database may undo it.
+  const claim = await withClinic(deps.db, clinic.id, work, { isDurable: false });
   const { claims } = claim;
   const pace =
     perSecond === null ? null : { startMs: startedMs + claim.delayMs, gapMs: 1000 / perSecond };
