@@ -40,48 +40,33 @@ export async function planClinic(
   now: Temporal.Instant,
 ): Promise<PlanResult> {
   const total: PlanResult = { planned: 0, suppressed: 0, nextAt: null };
-  await planHorizons(deps, clinicId, now, total);
-  for (let round = 0; round < roundsMax; round += 1) {
-    const isDone = await withClinic(
-      deps.db,
-      clinicId,
-      async (trx) => {
-        const isLast = await planWaiting(deps, trx, clinicId, now, total);
-        if (isLast) total.nextAt = await reschedule(trx, clinicId, now);
-        return isLast;
-      },
-      { statementTimeoutMs },
-    );
-    if (isDone) return total;
+  const inClinic = <T>(work: (trx: Trx) => Promise<T>) =>
+    withClinic(deps.db, clinicId, work, { statementTimeoutMs });
+  let isDone = false;
+  for (let round = 0; round < roundsMax && !isDone; round += 1) {
+    isDone = await inClinic(async (trx) => {
+      const isLast = await planWaiting(deps, trx, clinicId, now, total);
+      total.nextAt = await reschedule(trx, clinicId, now);
+      return isLast;
+    });
   }
-  return {
-    ...total,
-    nextAt: await withClinic(deps.db, clinicId, (trx) => reschedule(trx, clinicId, now)),
-  };
+  if (total.nextAt === null || isAfter(total.nextAt, now)) return total;
+  const { clinic, rules } = await inClinic(async (trx) => ({
+    clinic: await findClinic(trx, clinicId),
+    rules: await listActiveRules(trx, clinicId),
+  }));
+  if (clinic === null) return total;
+  const horizon = horizonAt(now, clinic.timeZone);
+  for (const { id, plannedThrough } of rules) {
+    if (plannedThrough === null || !isAfter(horizon, plannedThrough)) continue;
+    add(total, await inClinic((trx) => planHorizon(deps, trx, clinic, id, now)));
+  }
+  return { ...total, nextAt: await inClinic((trx) => reschedule(trx, clinicId, now)) };
 }
 
 function add(total: Planned, { planned, suppressed }: Planned): void {
   total.planned += planned;
   total.suppressed += suppressed;
-}
-
-async function planHorizons(
-  deps: PlanDeps,
-  clinicId: string,
-  now: Temporal.Instant,
-  total: Planned,
-): Promise<void> {
-  const { clinic, rules } = await withClinic(deps.db, clinicId, async (trx) => ({
-    clinic: await findClinic(trx, clinicId),
-    rules: await listActiveRules(trx, clinicId),
-  }));
-  if (clinic === null) return;
-  const horizon = horizonAt(now, clinic.timeZone);
-  for (const { id, plannedThrough } of rules) {
-    if (plannedThrough === null || !isAfter(horizon, plannedThrough)) continue;
-    const plan = (trx: Trx) => planHorizon(deps, trx, clinic, id, now);
-    add(total, await withClinic(deps.db, clinicId, plan, { statementTimeoutMs }));
-  }
 }
 
 /** Changed patients, and those whose journeys want a look. @returns whether that was all. */
