@@ -21,6 +21,7 @@ import { activateRule, createRule } from '../../src/rules/rule-store.ts';
 import { createSecrets } from '../../src/secrets.ts';
 import { uuidv7 } from '../../src/uuid.ts';
 import { chaosSecretKey } from './child.ts';
+import type { ProviderChannel } from './judge.ts';
 
 export interface ChaosClinic {
   id: string;
@@ -39,6 +40,10 @@ export interface ClinicWish {
   /** Of each channel, so that there is time to be killed. */
   perSecond?: number;
   patients: number;
+  /** What the numbers and addresses of its patients begin at: those of two clinics must differ. */
+  firstPatient?: number;
+  /** Plan for this channel only. */
+  channel?: ProviderChannel;
 }
 
 export const smscSecret = 'chaos';
@@ -65,7 +70,7 @@ export async function makeChaosClinic(db: Db, wish: ClinicWish): Promise<ChaosCl
 
 async function setUp(
   deps: PlanDeps,
-  { providers, perSecond }: ClinicWish,
+  { providers, perSecond, channel }: ClinicWish,
   now: Temporal.Instant,
 ): Promise<string> {
   const id = uuidv7(now);
@@ -100,7 +105,7 @@ async function setUp(
     };
     await putChannel(deps, trx, clinic, 'email', email, now);
     await putTemplate(trx, id, 'recall', { purpose: 'care', bodies }, now);
-    for (const rule of rules) {
+    for (const rule of rules.filter(({ steps }) => !channel || steps[0]?.channel === channel)) {
       const by = { actor: 'key:chaos', now: now.subtract({ hours: 3 }) };
       const { id: ruleId } = await createRule(trx, id, rule, by);
       await activateRule(trx, clinic, ruleId, by);
@@ -148,7 +153,7 @@ const rules: readonly RuleIn[] = [
 async function tellHistory(
   deps: PlanDeps,
   clinicId: string,
-  { clock, patients }: ClinicWish,
+  { clock, patients, firstPatient = 0 }: ClinicWish,
   now: Temporal.Instant,
 ): Promise<void> {
   const clinic = await withClinic(deps.db, clinicId, (trx) => findClinic(trx, clinicId));
@@ -156,7 +161,7 @@ async function tellHistory(
   const caller = { clinicId, keyId: clinicId, source: 'mis', scopes: [], clinic };
   const people = await readPeople();
   const events = Array.from({ length: patients }, (_, index) =>
-    historyOf(people[index % people.length] ?? nobody, index, now),
+    historyOf(people[index % people.length] ?? nobody, firstPatient + index, now),
   ).flat();
   for (let at = 0; at < events.length; at += eventsPerBatch) {
     const batch = events.slice(at, at + eventsPerBatch);

@@ -3,6 +3,7 @@
  * service, made of the same parts, on a clock that runs faster. It lives until it is killed, kills itself
  * at `RETORNO_FAULT`, or its parent is gone.
  */
+import { sql } from 'kysely';
 import { createDeps } from '../../src/api/deps.ts';
 import { readConfig } from '../../src/config.ts';
 import { connect } from '../../src/database/connect.ts';
@@ -55,11 +56,21 @@ function only(id: string): Service {
     idleMs: 50,
     round: async () => {
       await dispatchClinic(deps, id, deps.clock.now());
-      await reconcileClinic(deps, id, deps.clock.now());
+      if (await wantsReconciling(id)) await reconcileClinic(deps, id, deps.clock.now());
       return 'idle';
     },
     onError: (error) => {
       throw error;
     },
   });
+}
+
+/** As the reconciler asks for all clinics. */
+async function wantsReconciling(id: string): Promise<boolean> {
+  const { rows } = await sql`
+    select from clinic_work
+    where clinic_id = ${id} and kind = 'reconcile' and next_at <= ${deps.clock.now()}`.execute(
+    deps.db,
+  );
+  return rows.length > 0;
 }

@@ -180,7 +180,7 @@ function createFleet(options: ChaosOptions, db: Db, settings: object, random: ()
  * are moved back as if that time had passed. Its connections must be gone first: what they had been sent
  * may still commit.
  */
-async function endLeases(
+export async function endLeases(
   db: Db,
   table: Contestant['table'],
   { name }: Child,
@@ -204,7 +204,11 @@ async function endLeases(
   return rows;
 }
 
-async function drain(options: ChaosOptions, db: Db, messages: number): Promise<void> {
+export async function drain(
+  options: Pick<ChaosOptions, 'contestant' | 'report'>,
+  db: Db,
+  messages: number,
+): Promise<void> {
   const deadline = performance.now() + drainMsMax;
   while (performance.now() < deadline) {
     const open = await options.contestant.open(db);

@@ -4,11 +4,11 @@ import type { Told } from './judge.ts';
 import type { Contestant } from './kills.ts';
 
 /** Our outbox: what it sends are the messages that the rules planned. */
-export const outbox: Contestant = {
+export const outbox = {
   name: 'outbox',
   program: 'dispatcher.ts',
   table: 'messages',
-  prepare: async (db) => {
+  prepare: async (db: Db) => {
     // Who holds a lease is nobody's business but the harness's, which must know whose owner it killed.
     await sql`alter table messages add column held_by text`.execute(db);
     await sql`
@@ -22,15 +22,15 @@ export const outbox: Contestant = {
       when (new.lease_until is not null and new.lease_until is distinct from old.lease_until)
       execute function note_holder()`.execute(db);
   },
-  tell: async (db) => {
-    const { rows } = await sql<Told>`
-      select id, channel, coalesce(address, '') as address, client_ref as "clientRef", state,
+  tell: async (db: Db) => {
+    const { rows } = await sql<Told & { clinicId: string }>`
+      select id, clinic_id as "clinicId", channel, coalesce(address, '') as address, client_ref as "clientRef", state,
         settled_at is not null as "isSettled", coalesce(reason = 'deceased', false) as "isBarred"
       from messages where channel in ('sms', 'email')`.execute(db);
     return rows;
   },
-  open: (db) => countOpen(db),
-};
+  open: countOpen,
+} satisfies Contestant;
 
 async function countOpen(db: Db): Promise<number> {
   const { rows } = await sql<{ open: number }>`

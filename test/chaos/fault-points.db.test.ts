@@ -1,0 +1,32 @@
+import t from 'tap';
+import { createDatabase, sharedPostgres } from '../support/postgres.ts';
+import { sweepFaultPoints } from './fault-points.ts';
+
+const seed = 1;
+
+t.test(
+  'a process that dies at any of the named points sends nothing twice and loses nothing',
+  async (t) => {
+    const postgres = await sharedPostgres();
+    const databaseUrl = postgres.url(await createDatabase(postgres));
+    const swept = await sweepFaultPoints({ databaseUrl, seed });
+    for (const { point, channel, isReached, verdict } of swept) {
+      const { twice, falselySent, falselyUnsent, stuck, dropped, strangers, unknown } = verdict;
+      t.ok(isReached, `it died at ${point} with ${channel}`);
+      t.ok(verdict.messages > 0);
+      t.same(
+        { twice, falselySent, falselyUnsent, stuck, dropped, strangers, unknown: unknown.sms },
+        {
+          twice: [],
+          falselySent: [],
+          falselyUnsent: [],
+          stuck: [],
+          dropped: [],
+          strangers: 0,
+          unknown: [],
+        },
+        `nothing was lost at ${point} with ${channel}`,
+      );
+    }
+  },
+);
