@@ -30,23 +30,30 @@ const samples = [
   { who: 'all Synthea patients', file: everybody, messagesMin: 100 },
 ] as const;
 
+/** Two years of days: minutes on a slow machine. */
+t.setTimeout(900_000);
+
 for (const { who, file, messagesMin } of samples) {
   const skip = existsSync(file) ? false : 'The sample files lie beside the project, not in it.';
-  t.test(`${who} get every recall and greeting that is due, and no other`, { skip }, async (t) => {
-    const people = readPeople(file, zone);
-    const clinic = await openClinic(t);
-    const rules = await activateRules(clinic);
-    await live(clinic, people);
+  t.test(
+    `${who} get every recall and greeting that is due, and no other`,
+    { skip, timeout: 900_000 },
+    async (t) => {
+      const people = readPeople(file, zone);
+      const clinic = await openClinic(t);
+      const rules = await activateRules(clinic);
+      await live(clinic, people);
 
-    const refusers = new Set(people.filter((_, index) => refuses(index)));
-    const mayGreet = (person: Person) => !refusers.has(person);
-    const expected = expectedMessages(people, { zone, from, until, mayGreet });
-    const sent = await sentMessages(clinic, rules);
-    t.ok(expected.length >= messagesMin, `${expected.length} messages are expected`);
-    t.same(difference(expected, sent), [], 'none is missing');
-    t.same(difference(sent, expected), [], 'none is extra');
-    t.equal(sent.length, expected.length, 'none came twice');
-  });
+      const refusers = new Set(people.filter((_, index) => refuses(index)));
+      const mayGreet = (person: Person) => !refusers.has(person);
+      const expected = expectedMessages(people, { zone, from, until, mayGreet });
+      const sent = await sentMessages(clinic, rules);
+      t.ok(expected.length >= messagesMin, `${expected.length} messages are expected`);
+      t.same(difference(expected, sent), [], 'none is missing');
+      t.same(difference(sent, expected), [], 'none is extra');
+      t.equal(sent.length, expected.length, 'none came twice');
+    },
+  );
 }
 
 async function openClinic(t: Pick<Test, 'teardown'>): Promise<Client> {
