@@ -5,13 +5,13 @@ import type { Clock } from '../clock.ts';
 import type { Database } from '../database/connect.ts';
 import type { IntakeDeps } from '../intake/record-events.ts';
 import type { Log } from '../log.ts';
-import type { DispatchDeps } from '../outbox/dispatch.ts';
+import type { DispatchDeps, DispatchResult } from '../outbox/dispatch.ts';
 import { createFaults } from '../outbox/fault.ts';
 import type { PlanDeps } from '../rules/plan.ts';
 import type { Secrets } from '../secrets.ts';
 import { type Callers, createCallers } from './callers.ts';
 import { createHealth, type Health } from './health.ts';
-import { createMetrics, type Metrics } from './metrics.ts';
+import { countShare, createMetrics, type Metrics } from './metrics.ts';
 
 /** All that routes and background roles reach the world by; made in one place, passed by argument. */
 export interface AppDeps extends DispatchDeps, PlanDeps, IntakeDeps {
@@ -44,6 +44,7 @@ export interface DepsTerms {
 
 export function createDeps({ database, privateUrls, fault, ticks, ...terms }: DepsTerms): AppDeps {
   const health = createHealth({ ticks });
+  const metrics = createMetrics(health);
   const deps = {
     ...terms,
     ...database,
@@ -55,7 +56,8 @@ export function createDeps({ database, privateUrls, fault, ticks, ...terms }: De
     pause: (ms: number) => pause(ms),
     callers: createCallers(database.db),
     health,
-    metrics: createMetrics(health),
+    metrics,
+    onShare: (share: DispatchResult) => countShare(metrics, share),
   };
   // Rules speak to the channels by the same means, and see the public URL once it is known.
   return Object.assign(deps, { channels: deps });

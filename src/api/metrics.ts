@@ -1,4 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { DispatchResult } from '../outbox/dispatch.ts';
 import type { Health } from './health.ts';
 
 /** What this process counts. Labels are patterns and states, never an id, a name or an address. */
@@ -35,7 +36,7 @@ export function createMetrics(health: Health): Metrics {
     }),
     messages: new Counter({
       name: 'retorno_messages_total',
-      help: 'Messages this process dealt with, by what became of them.',
+      help: 'Messages the dispatcher of this process dealt with; what expired counts as suppressed.',
       labelNames: ['outcome'],
       registers,
     }),
@@ -46,4 +47,12 @@ export function createMetrics(health: Health): Metrics {
       registers,
     }),
   };
+}
+
+/** Adds up what a dispatcher's share of work came to. */
+export function countShare(
+  { messages }: Metrics,
+  { remaining: _remaining, ...outcomes }: DispatchResult,
+): void {
+  for (const [outcome, count] of Object.entries(outcomes)) messages.inc({ outcome }, count);
 }

@@ -35,6 +35,8 @@ import { type SendDeps, sendCalls } from './send-calls.ts';
 
 export interface DispatchDeps extends BeginDeps, ChannelDeps, SendDeps {
   db: Db;
+  /** Told of each share that a dispatcher worked, for whoever counts. */
+  onShare?: (share: DispatchResult) => void;
 }
 
 export interface DispatchLimits {
@@ -345,6 +347,7 @@ async function serveNext(
   try {
     const limits = { ...defaultLimits, signal };
     const share = await dispatchClinic(deps, clinicId, deps.clock.now(), limits);
+    deps.onShare?.(share);
     return hasMoved(share) ? 'more' : 'idle';
   } finally {
     busy.delete(clinicId);
