@@ -472,7 +472,8 @@ async function printExplanations(demo: Demo, print: Print): Promise<void> {
       `/v1/rules/${ruleId}/explain?patientId=${patientId}&on=${on}`,
     );
     const { outcome, reason, checks } = explanation;
-    print(`\n  ${nameOf(demo.life, patientId)}, due on ${on}: ${outcome}, ${reason}`);
+    const meaning = reasonsExplained[reason ?? ''] ?? '';
+    print(`\n  ${nameOf(demo.life, patientId)}, due on ${on}: ${outcome}, ${reason} (${meaning})`);
     for (const { name, seen, wanted } of checks.filter((check) => check.reason === reason))
       print(`    ${name}: seen ${brief(seen)}, wanted ${brief(wanted)}`);
     const passed = checks.filter((check) => check.passed).map(({ name }) => name);
