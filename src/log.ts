@@ -59,7 +59,16 @@ export function createLog(level: string, stream?: DestinationStream): Log {
       },
     },
   };
-  return stream ? pino(options, stream) : pino(options);
+  return withoutOtherBindings(stream ? pino(options, stream) : pino(options));
+}
+
+/** What a child carries along passes no formatter of its parent. */
+function withoutOtherBindings(log: Log): Log {
+  const { child } = log;
+  log.child = function (this: Log, bindings: pino.Bindings, options?: object) {
+    return child.call(this, onlyAllowed(bindings), options);
+  } as typeof log.child;
+  return log;
 }
 
 function onlyAllowed(fields: Record<string, unknown>): Record<string, unknown> {

@@ -52,7 +52,10 @@ export async function buildApp(deps: AppDeps): Promise<App> {
   const log: FastifyBaseLogger = deps.log;
   const app: App = Fastify({
     loggerInstance: log,
-    logController: new LogController({ disableRequestLogging: true }),
+    logController: new LogController({
+      disableRequestLogging: true,
+      requestIdLogLabel: 'requestId',
+    }),
     requestIdHeader: false,
     trustProxy: deps.trustProxy.length > 0 ? [...deps.trustProxy] : false,
     bodyLimit: bodyBytesMax,

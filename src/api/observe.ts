@@ -4,7 +4,7 @@ import { routeOf } from './problem.ts';
 
 /** One log line and one measurement for each answer, by the route's pattern: paths and queries hold ids. */
 
-export function addObservation(app: App, { log, metrics }: AppDeps): void {
+export function addObservation(app: App, { metrics }: AppDeps): void {
   app.addHook('onResponse', async (request, reply) => {
     const route = routeOf(request);
     const { method } = request;
@@ -13,6 +13,6 @@ export function addObservation(app: App, { log, metrics }: AppDeps): void {
     metrics.requestSeconds.observe({ method, route, status: String(status) }, durationMs / 1000);
     const level = status < 400 ? 'debug' : 'info';
     const clinicId = request.callerOrNull?.clinicId;
-    log[level]({ method, route, status, durationMs, clinicId, requestId: request.id }, 'Answered.');
+    request.log[level]({ method, route, status, durationMs, clinicId }, 'Answered.');
   });
 }
