@@ -64,13 +64,19 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       foreign key (clinic_id, patient_id) references patients,
       check (reason is not null or state not in ('held', 'suppressed', 'cancelled', 'expired'))
     )`.execute(db);
-  await sql`create index journeys_next on journeys (clinic_id, next_at) where next_at is not null`.execute(db);
+  await sql`create index journeys_next on journeys (clinic_id, next_at) where next_at is not null`.execute(
+    db,
+  );
   await sql`create index journeys_patient on journeys (clinic_id, patient_id)`.execute(db);
   await sql`create index journeys_due on journeys (clinic_id, rule_id, due_at)`.execute(db);
   await sql`call protect_clinic_table('journeys')`.execute(db);
 
   // By these a day that begins finds new patients, and appointments that were made or called off.
   await sql`create index patients_created on patients (clinic_id, created_at)`.execute(db);
-  await sql`create index appointments_booked on appointments (clinic_id, booked_at) where status in ('pending', 'booked') and deleted_at is null`.execute(db);
-  await sql`create index appointments_cancelled on appointments (clinic_id, occurred_at) where status = 'cancelled' and deleted_at is null`.execute(db);
+  await sql`create index appointments_booked on appointments (clinic_id, booked_at) where status in ('pending', 'booked') and deleted_at is null`.execute(
+    db,
+  );
+  await sql`create index appointments_cancelled on appointments (clinic_id, occurred_at) where status = 'cancelled' and deleted_at is null`.execute(
+    db,
+  );
 }

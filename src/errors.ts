@@ -11,7 +11,10 @@ export const errorCodes = Object.freeze({
   'not-found': { status: 404, title: 'No such thing here' },
   'method-not-allowed': { status: 405, title: 'This path does not take that method' },
   conflict: { status: 409, title: 'The thing is in a state that does not allow this' },
-  'idempotency-in-flight': { status: 409, title: 'The first request with this key is still running' },
+  'idempotency-in-flight': {
+    status: 409,
+    title: 'The first request with this key is still running',
+  },
   'too-large': { status: 413, title: 'The body is over the limit' },
   'unsupported-media-type': { status: 415, title: 'This content type is not taken here' },
   unprocessable: { status: 422, title: 'The request is well-formed but cannot be done' },

@@ -1,4 +1,11 @@
-import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes, timingSafeEqual } from 'node:crypto';
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHmac,
+  hkdfSync,
+  randomBytes,
+  timingSafeEqual,
+} from 'node:crypto';
 
 /** What the service's one secret key is used for, each with a key of its own derived from it. */
 export interface Secrets {
@@ -15,7 +22,8 @@ const tagBytes = 16;
 
 /** @param key the 32 bytes of `RETORNO_SECRET_KEY`. */
 export function createSecrets(key: Uint8Array): Secrets {
-  const derive = (purpose: string) => Buffer.from(hkdfSync('sha256', key, '', `retorno/${purpose}`, 32));
+  const derive = (purpose: string) =>
+    Buffer.from(hkdfSync('sha256', key, '', `retorno/${purpose}`, 32));
   const sealKey = derive('seal');
   const macKeys = new Map<string, Buffer>();
   return {
@@ -30,7 +38,10 @@ export function createSecrets(key: Uint8Array): Secrets {
       const decipher = createDecipheriv('aes-256-gcm', sealKey, bytes.subarray(0, ivBytes))
         .setAAD(Buffer.from(context))
         .setAuthTag(bytes.subarray(ivBytes, ivBytes + tagBytes));
-      return decipher.update(bytes.subarray(ivBytes + tagBytes), undefined, 'utf8') + decipher.final('utf8');
+      return (
+        decipher.update(bytes.subarray(ivBytes + tagBytes), undefined, 'utf8') +
+        decipher.final('utf8')
+      );
     },
     mac: (purpose, data) => {
       const macKey = macKeys.get(purpose) ?? derive(`mac/${purpose}`);
