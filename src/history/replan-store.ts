@@ -2,18 +2,28 @@ import { sql } from 'kysely';
 import type { Trx } from '../database/connect.ts';
 
 /** Notes that these patients' plans may have changed, in the transaction that changed them. */
-export async function markReplan(trx: Trx, clinicId: string, patientIds: readonly string[]): Promise<void> {
+export async function markReplan(
+  trx: Trx,
+  clinicId: string,
+  patientIds: readonly string[],
+): Promise<void> {
   if (patientIds.length === 0) return;
   await sql`
     insert into replan (clinic_id, patient_id)
-    select ${clinicId}, patient_id from unnest(${[...patientIds]}::uuid[]) as marked (patient_id)`.execute(trx);
+    select ${clinicId}, patient_id from unnest(${[...patientIds]}::uuid[]) as marked (patient_id)`.execute(
+    trx,
+  );
 }
 
 /**
  * Takes marks by deleting them: whatever commits later leaves a mark of its own, so no change is missed.
  * @returns the distinct patients, at most `limit` marks' worth.
  */
-export async function takeReplanMarks(trx: Trx, clinicId: string, limit: number): Promise<string[]> {
+export async function takeReplanMarks(
+  trx: Trx,
+  clinicId: string,
+  limit: number,
+): Promise<string[]> {
   const { rows } = await sql<{ patient_id: string }>`
     with taken as (
       delete from replan where clinic_id = ${clinicId} and mark in (
