@@ -4,17 +4,12 @@ import { type PersonBook, personOf, survivorOf } from './person-book.ts';
 import type { StoredPerson } from './person-store.ts';
 import { refusal } from './rejection.ts';
 
-export type PatientsMerged = (
-  trx: Batch['trx'],
-  clinicId: string,
-  pairs: { retired: string; survivor: string }[],
-) => Promise<void>;
-
 /**
- * Two ids are one person from now on, and the retired one resolves to the survivor for ever.
+ * Two ids are one person from now on, and the retired one resolves to the survivor for ever. What rules
+ * planned for the retired one follows when they take the survivor's mark.
  * @returns who was merged away in this batch.
  */
-export async function applyMerges(batch: Batch, onMerged: PatientsMerged): Promise<string[]> {
+export async function applyMerges(batch: Batch): Promise<string[]> {
   const retired = new Map<string, StoredPerson>();
   for (const item of batch.items) {
     const merged = mergeOne(batch.book, item);
@@ -29,11 +24,6 @@ export async function applyMerges(batch: Batch, onMerged: PatientsMerged): Promi
   const { trx, clinicId } = batch;
   await pointAtSurvivors(trx, clinicId, pairs, batch.now);
   await moveToSurvivors(trx, clinicId, pairs);
-  await onMerged(
-    trx,
-    clinicId,
-    pairs.map(({ retired: from, survivor }) => ({ retired: from, survivor })),
-  );
   return [...retired.keys()];
 }
 

@@ -1,7 +1,7 @@
 import type { Db, Trx } from '../database/connect.ts';
 import { withClinic } from '../database/with-clinic.ts';
 import type { HostId } from '../history/host-id.ts';
-import { applyMerges, type PatientsMerged } from './apply-merges.ts';
+import { applyMerges } from './apply-merges.ts';
 import { applyDirectory, applyObjects, type Objects } from './apply-objects.ts';
 import { applyConsents, applyErasures, applyPatients } from './apply-patients.ts';
 import type { Batch, Item, Outcome } from './batch.ts';
@@ -13,11 +13,7 @@ import { compareWatermarks } from './watermark.ts';
 
 export interface WriteDeps {
   db: Db;
-  /** Moves what other rooms keep of a retired patient, in the same transaction. */
-  onPatientsMerged?: PatientsMerged;
 }
-
-const nothingToMove: PatientsMerged = async () => {};
 
 /**
  * Stores events and what they change in one transaction: whoever gets an outcome, gets it after the
@@ -34,7 +30,7 @@ export async function writeBatch(
     const known = await findKnown(trx, clinicId, items);
     const fresh = withoutDuplicates(items, known.events);
     if (fresh.length > 0) {
-      await applyFresh(trx, clinicId, fresh, known, now, deps.onPatientsMerged ?? nothingToMove);
+      await applyFresh(trx, clinicId, fresh, known, now);
     }
     return items.map((item) => item.outcome);
   };
@@ -112,7 +108,6 @@ async function applyFresh(
   fresh: readonly Item[],
   { appointments, visits }: KnownBefore,
   now: Temporal.Instant,
-  onMerged: PatientsMerged,
 ): Promise<void> {
   const items = fresh.toSorted(
     (a, b) => compareWatermarks(a.event, b.event) || a.position - b.position,
@@ -131,7 +126,7 @@ async function applyFresh(
     now,
   );
   const batch: Batch = { trx, clinicId, now, items, book, touched: new Set() };
-  const retired = await applyMerges(batch, onMerged);
+  const retired = await applyMerges(batch);
   await applyPatients(batch, retired);
   await applyObjects(batch, appointments);
   await applyObjects(batch, visits);

@@ -35,6 +35,7 @@ import { countsTowardCaps, heldFor, heldUntilTomorrow, judgeMessage } from './ju
 import { lockMessages } from './lock-messages-store.ts';
 import { readMeetings, type Spoken } from './meeting-store.ts';
 import { releaseContactDays } from './message-store.ts';
+import { retryAlone } from './outcome.ts';
 import { priceOf } from './price.ts';
 import {
   bodyFor,
@@ -423,7 +424,10 @@ async function commitCalls(
   now: Temporal.Instant,
 ): Promise<Left> {
   const groups = groupCalls(
-    ready.map((each) => ({ ...each.prepared, ready: each })),
+    ready.map((each) => {
+      const isDoubtful = each.facts.lastReason === retryAlone;
+      return { ...each.prepared, ...(isDoubtful && { batchKey: null }), ready: each };
+    }),
     adapter.capabilities(channel.config),
     (message) => message.ready.facts.clientRef,
   );

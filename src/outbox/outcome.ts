@@ -207,7 +207,11 @@ export function retryWait(
   return Math.max(wish, shortestWaitMs, Math.floor(random() * ceiling));
 }
 
+/** The reason of a message that may have spoilt its whole batch: its next call is its own. */
+export const retryAlone = 'retry-alone';
+
 export function reasonOf(error: AdapterError | null): string {
+  if (error?.retryAlone) return retryAlone;
   return error === null ? 'rejected' : error.class.replaceAll('_', '-');
 }
 
