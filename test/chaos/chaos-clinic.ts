@@ -106,7 +106,7 @@ async function setUp(
     await putChannel(deps, trx, clinic, 'email', email, now);
     await putTemplate(trx, id, 'recall', { purpose: 'care', bodies }, now);
     for (const rule of rules.filter(({ steps }) => !channel || steps[0]?.channel === channel)) {
-      const by = { actor: 'key:chaos', now: now.subtract({ hours: 3 }) };
+      const by = { actor: 'key:chaos', now: now.subtract({ hours: 24 }) };
       const { id: ruleId } = await createRule(trx, id, rule, by);
       await activateRule(trx, clinic, ruleId, by);
     }
