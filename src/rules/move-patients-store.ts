@@ -34,7 +34,12 @@ async function findMerged(
   const { rows } = await sql<MergedPair>`
     with recursive chain as (
       select id as retired, replaced_by as survivor, 1 as depth from patients
-      where clinic_id = ${clinicId} and id = any(${[...patientIds]}::uuid[]) and replaced_by is not null
+      where clinic_id = ${clinicId} and replaced_by is not null and (
+        id = any(${[...patientIds]}::uuid[])
+        -- The survivor's mark alone is enough, while there is something left to move.
+        or (replaced_by = any(${[...patientIds]}::uuid[]) and (
+          exists (select from journeys j where j.clinic_id = ${clinicId} and j.patient_id = patients.id)
+          or exists (select from messages m where m.clinic_id = ${clinicId} and m.patient_id = patients.id))))
       union all
       select c.retired, p.replaced_by, c.depth + 1 from chain c
       join patients p on p.clinic_id = ${clinicId} and p.id = c.survivor
