@@ -63,6 +63,7 @@ const claimBatchMax = 500;
 const claimBatchOfBatchesMax = 1_000;
 /** Nobody can be asked about these: the fewer are committed ahead of their call, the fewer a crash leaves unknown. */
 const claimBatchOfBlindMax = 32;
+const blindAheadMs = 1_000;
 const recoverMax = 1_000;
 const expireMax = 1_000;
 
@@ -178,14 +179,20 @@ async function drain(share: Share, channel: Channel): Promise<void> {
 function batchSize({ channels }: Share, channel: Channel): number {
   const effective = channels.get(channel);
   if (!effective || effective.adapter.isLocal) return claimBatchMax;
-  const { reconcile, maxBatch, concurrency } = effective.adapter.capabilities(effective.config);
-  const isBlind = reconcile === 'none' || reconcile === 'callback_only';
-  if (isBlind && maxBatch <= 1) return Math.min(claimBatchOfBlindMax, concurrency * 2);
-  const perSecond = rateOf(effective);
-  // On a slow account a second's worth: what is committed beyond it would only stand and wait.
-  if (isBlind && perSecond !== null && perSecond < maxBatch)
-    return Math.max(1, Math.ceil(perSecond));
+  const { maxBatch, concurrency } = effective.adapter.capabilities(effective.config);
+  if (isBlind(effective) && maxBatch <= 1) return Math.min(claimBatchOfBlindMax, concurrency * 2);
   return maxBatch > 1 ? claimBatchOfBatchesMax : claimBatchMax;
+}
+
+/** How far ahead of its call a message is committed: what waits so long is unknown after a crash. */
+function aheadMs(channel: EffectiveChannel | null): number | undefined {
+  return channel !== null && isBlind(channel) ? blindAheadMs : undefined;
+}
+
+/** Whether nobody can be asked what became of a message. */
+function isBlind({ adapter, config }: EffectiveChannel): boolean {
+  const { reconcile } = adapter.capabilities(config);
+  return reconcile === 'none' || reconcile === 'callback_only';
 }
 
 interface BegunBatch extends BeginResult {
@@ -203,7 +210,10 @@ async function begin(share: Share, channel: Channel, most: number): Promise<Begu
   const perSecond = effective && rateOf(effective);
   const startedMs = deps.monotonicMs();
   const work = async (trx: Trx) => {
-    const slots = perSecond === null ? null : await findSlots(trx, clinic.id, channel, perSecond);
+    const slots =
+      perSecond === null
+        ? null
+        : await findSlots(trx, clinic.id, channel, perSecond, aheadMs(effective));
     const free = Math.min(most, slots?.free ?? most);
     const claims = free === 0 ? [] : await claimDueMessages(trx, clinic.id, channel, now, free);
     if (perSecond !== null) await takeSlots(trx, clinic.id, channel, perSecond, claims.length);

@@ -17,12 +17,13 @@ export interface Slots {
   delayMs: number;
 }
 
-/** Locks the account's rate until the transaction ends. */
+/** Locks the account's rate until the transaction ends. `withinMs` is at most the horizon. */
 export async function findSlots(
   trx: Trx,
   clinicId: string,
   channel: Channel,
   perSecond: number,
+  withinMs: number = horizonMs,
 ): Promise<Slots> {
   const { rows } = await sql<{ delay_ms: number }>`
     select greatest(0, extract(epoch from next_slot_at - clock_timestamp()) * 1000)::float8 as delay_ms
@@ -30,8 +31,8 @@ export async function findSlots(
     trx,
   );
   const delayMs = rows[0]?.delay_ms ?? 0;
-  const free = Math.floor(((horizonMs - delayMs) / 1000) * perSecond);
-  const isSlow = perSecond * horizonMs < 1_000;
+  const free = Math.floor(((withinMs - delayMs) / 1000) * perSecond);
+  const isSlow = perSecond * withinMs < 1_000;
   return { free: Math.max(0, isSlow && delayMs === 0 ? 1 : free), delayMs };
 }
 
