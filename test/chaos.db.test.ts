@@ -15,7 +15,11 @@ t.test(
     const databaseUrl = await freshDatabase();
     const wish = { ...common, databaseUrl, kills: 8, patients: 205, perSecond: 15 };
     const { verdict, kills, struck } = await runChaos({ ...wish, contestant: outbox });
-    t.equal(faultsOf(verdict), 0, JSON.stringify(verdict));
+    t.equal(
+      faultsOf(verdict),
+      0,
+      JSON.stringify({ ...verdict, unknown: verdict.unknown.email.length }),
+    );
     t.ok(struck > 0, `${struck} of ${kills} kills interrupted something`);
     t.ok(verdict.taken > verdict.messages / 2, `${verdict.taken} of ${verdict.messages} were sent`);
   },
@@ -23,7 +27,7 @@ t.test(
 
 t.test('a dispatcher that claims, sends and marks is caught sending twice', async (t) => {
   const databaseUrl = await freshDatabase();
-  const wish = { ...common, databaseUrl, kills: 4, patients: 100, perSecond: 15 };
+  const wish = { ...common, databaseUrl, kills: 2, patients: 80, perSecond: 15 };
   const { verdict } = await runChaos({ ...wish, contestant: naive });
   t.ok(verdict.twice.length > 0, `${verdict.twice.length} of ${verdict.messages}`);
 });

@@ -58,7 +58,8 @@ export interface ChaosResult {
 /** By business time a call lasts at most a minute: shorter than the 90 seconds until the first question. */
 const callBusinessMs = 60_000;
 const lateBusinessMs = 80_000;
-const workMsMax = 700;
+/** A process lives that long at most once it works: long enough to get something done. */
+const workMsMax = 2_000;
 const drainMsMax = 600_000;
 const lookMs = 100;
 

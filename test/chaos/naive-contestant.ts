@@ -10,7 +10,7 @@ export const naive: Contestant = {
   prepare: async (db) => {
     await sql`
       create table naive_messages (id uuid primary key, channel text not null, address text not null,
-        text text not null, state text not null default 'scheduled', lease_until timestamptz, held_by text)`.execute(
+        text text not null, state text not null default 'scheduled', due_at timestamptz not null default clock_timestamp(), lease_until timestamptz, held_by text)`.execute(
       db,
     );
     await sql`

@@ -46,7 +46,7 @@ async function sendSome(channel: ProviderChannel): Promise<number> {
   );
   const { rows } = await sql<{ id: string; address: string; text: string }>`
     with due as (
-      select id from naive_messages where channel = ${channel} and state = 'scheduled'
+      select id from naive_messages where channel = ${channel} and state = 'scheduled' and due_at <= clock_timestamp()
       order by id limit ${claimedAtOnce} for update skip locked
     )
     update naive_messages m set state = 'sending', lease_until = clock_timestamp() + interval '45 seconds',
@@ -81,9 +81,8 @@ async function sendOne(
   const context = { signal, deadline, http: { request: limited }, log, now: () => clock.now() };
   const [outcome] = await adapter.send([prepared], settings, context);
   const state = outcome?.kind === 'accepted' ? 'sent' : 'scheduled';
-  await sql`update naive_messages set state = ${state}, lease_until = null where id = ${id}`.execute(
-    db,
-  );
+  await sql`update naive_messages set state = ${state}, lease_until = null,
+    due_at = clock_timestamp() + interval '1 second' where id = ${id}`.execute(db);
 }
 
 async function readChannels(): Promise<Map<string, EffectiveChannel>> {
