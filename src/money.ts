@@ -47,6 +47,12 @@ export function parseMicros(text: string): number | null {
   return Number(form[1]) * microsOfOne + Number((form[2] ?? '').padEnd(microPlaces, '0'));
 }
 
+/** The millionths of a unit of a decimal with up to nine places before the point and six after it. */
+export function amountToMicros(amount: string): number {
+  const [whole = '0', fraction = ''] = amount.split('.');
+  return Number(whole) * microsOfOne + Number(fraction.padEnd(microPlaces, '0'));
+}
+
 function decimal(value: number, places: number): string {
   const digits = String(Math.abs(value)).padStart(places + 1, '0');
   const sign = value < 0 ? '-' : '';

@@ -468,6 +468,23 @@ export interface DispatchDaysTable {
   messages: number;
 }
 
+export interface RuleDaysTable {
+  clinic_id: string;
+  rule_id: string;
+  local_day: string;
+  /** Journeys whose first message left that day. */
+  contacts: Generated<number>;
+  cost_micros: Generated<number>;
+}
+
+export interface HoldoutAssignmentsTable {
+  clinic_id: string;
+  rule_id: string;
+  unit: string;
+  arm: 'holdout' | 'treated';
+  assigned_at: Instant;
+}
+
 export interface TasksTable {
   clinic_id: string;
   id: string;
@@ -530,6 +547,8 @@ export interface Tables {
   receipts: ReceiptsTable;
   contact_days: ContactDaysTable;
   dispatch_days: DispatchDaysTable;
+  rule_days: RuleDaysTable;
+  holdout_assignments: HoldoutAssignmentsTable;
   tasks: TasksTable;
   replies: RepliesTable;
 }

@@ -31,6 +31,7 @@ import {
   type Recipient,
   readGuardFacts,
 } from './guard-store.ts';
+import { countGoers, holdOverLimits } from './hold-over-limits.ts';
 import { countsTowardCaps, heldFor, heldUntilTomorrow, judgeMessage } from './judge-message.ts';
 import { lockMessages } from './lock-messages-store.ts';
 import { readMeetings, type Spoken } from './meeting-store.ts';
@@ -101,12 +102,24 @@ export async function beginMessages(
   }
   holdWithoutChannel(goers(), verdicts, channel, now);
   holdOverCaps(goers(), verdicts, clinic, now);
+  const ready = channel === null ? [] : prepareAll(deps, clinic, channel, goers(), rendered, now);
+  const priced = ready.map(({ facts, prepared }) => ({
+    facts,
+    costMicros: priceOf(channel?.tariff ?? {}, facts.addressCountry, prepared.segments) ?? 0,
+  }));
+  const stayers = new Set(
+    all.flatMap(({ id, journeyId }) => (verdicts.get(id)?.state === 'go' ? [] : (journeyId ?? []))),
+  );
+  const limitTerms = { trx, clinic, now, verdicts, stayers };
+  const counted = await holdOverLimits(priced, limitTerms);
   await holdOverDay(trx, goers(), verdicts, clinic, now);
   await holdUnbooked(trx, goers(), verdicts, clinic, now);
+  await countGoers(counted, limitTerms);
   deps.faults('after_judge');
 
   const stayed = await stay(trx, clinic.id, all, verdicts, now);
-  const left = await leave(deps, trx, clinic, channel, goers(), rendered, now);
+  const leavers = ready.filter(({ facts }) => verdicts.get(facts.id)?.state === 'go');
+  const left = await leave(trx, clinic, channel, leavers, now);
   // Last of all: the clinic's work row is taken after every other lock.
   await callPlanner(trx, clinic.id, [...stayed.concerned, ...left.concerned], now);
   const { suppressed, held } = stayed;
@@ -382,16 +395,13 @@ interface Left {
 }
 
 async function leave(
-  deps: BeginDeps,
   trx: Trx,
   clinic: Clinic,
   channel: EffectiveChannel | null,
-  goers: readonly GuardFacts[],
-  rendered: ReadonlyMap<string, RenderedMessage>,
+  ready: readonly Ready[],
   now: Temporal.Instant,
 ): Promise<Left> {
   if (channel === null) return { calls: [], delivered: 0, concerned: [] };
-  const ready = prepareAll(deps, clinic, channel, goers, rendered, now);
   return channel.adapter.isLocal
     ? deliverLocally(trx, clinic, channel, ready, now)
     : commitCalls(trx, clinic, channel, channel.adapter, ready, now);

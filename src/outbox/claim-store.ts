@@ -1,5 +1,7 @@
 import { sql } from 'kysely';
+import { type Channel, channelNames } from '../channels/channel.ts';
 import type { Trx } from '../database/connect.ts';
+import { rowSet } from '../database/row-set.ts';
 import type { ChannelName } from '../database/tables.ts';
 
 /**
@@ -20,27 +22,55 @@ export interface Claim {
 
 const leaseOver = sql`clock_timestamp() + ${`${leaseMs} ms`}::interval`;
 
-/** S1: takes due messages of one channel, the longest due first. Nothing is sent for them yet. */
-export async function claimDueMessages(
+export interface DueMessage extends Claim {
+  patientId: string;
+}
+
+/**
+ * S1: holds due messages of one channel until the transaction ends, the most overdue first. Nothing is
+ * written: a sender that dies leaves no claim behind.
+ */
+export async function lockDueMessages(
   trx: Trx,
   clinicId: string,
   channel: ChannelName,
   now: Temporal.Instant,
   limit: number,
-): Promise<Claim[]> {
-  const { rows } = await sql<Claim>`
-    with due as (
-      select id from messages
-      where clinic_id = ${clinicId} and channel = ${channel} and state in ('scheduled', 'retry', 'held')
-        and next_at <= ${now} and expires_at > ${now}
-      order by next_at, priority desc, id
-      limit ${limit}
-      for no key update skip locked
-    )
-    update messages m set state = 'claimed', lease_epoch = m.lease_epoch + 1, lease_until = ${leaseOver}, updated_at = ${now}
-    from due where m.clinic_id = ${clinicId} and m.id = due.id and m.state in ('scheduled', 'retry', 'held')
-    returning m.id, m.lease_epoch as "leaseEpoch"`.execute(trx);
+): Promise<DueMessage[]> {
+  const { rows } = await sql<DueMessage>`
+    select id, patient_id as "patientId", lease_epoch as "leaseEpoch" from messages
+    where clinic_id = ${clinicId} and channel = ${channel} and state in ('scheduled', 'retry', 'held')
+      and next_at <= ${now} and expires_at > ${now}
+    order by next_at, priority desc, scheduled_at, id
+    limit ${limit}
+    for no key update skip locked`.execute(trx);
   return rows;
+}
+
+export interface DueWork {
+  /** On which something waits that is due. */
+  channels: Channel[];
+  /** Whether a sender lost its lease. */
+  hasLostLeases: boolean;
+}
+
+/** What a share of a clinic has to do, by a look at the indexes. */
+export async function findDueWork(
+  trx: Trx,
+  clinicId: string,
+  now: Temporal.Instant,
+): Promise<DueWork> {
+  const { rows } = await sql<DueWork>`
+    select
+      array(select c.channel from unnest(${[...channelNames]}::text[]) as c (channel)
+        where exists (
+          select from messages
+          where clinic_id = ${clinicId} and channel = c.channel and state in ('scheduled', 'retry', 'held')
+            and next_at <= ${now})) as channels,
+      exists (select from messages where clinic_id = ${clinicId} and lease_until <= clock_timestamp()) as "hasLostLeases"`.execute(
+    trx,
+  );
+  return rows[0] ?? { channels: [], hasLostLeases: false };
 }
 
 export interface Recovered {
@@ -83,23 +113,6 @@ export async function recoverLeases(
   };
 }
 
-/** Gives claims back unused: at a stop, or when the account's rate has no room. */
-export async function releaseClaims(
-  trx: Trx,
-  clinicId: string,
-  claims: readonly Claim[],
-  nextAt: Temporal.Instant,
-  now: Temporal.Instant,
-): Promise<void> {
-  if (claims.length === 0) return;
-  await sql`
-    update messages m set state = 'scheduled', reason = null, next_at = least(${nextAt}, m.expires_at),
-      lease_until = null, updated_at = ${now}
-    from jsonb_to_recordset(${JSON.stringify(claims)}::jsonb) as held (id uuid, "leaseEpoch" integer)
-    where m.clinic_id = ${clinicId} and m.id = held.id and m.state = 'claimed'
-      and m.lease_epoch = held."leaseEpoch"`.execute(trx);
-}
-
 /**
  * For a batch that takes longer to send than was foreseen: only what is extended may still be sent.
  * @returns the ids that this process still holds.
@@ -111,7 +124,7 @@ export async function extendLeases(
 ): Promise<Set<string>> {
   const { rows } = await sql<{ id: string }>`
     update messages m set lease_until = ${leaseOver}
-    from jsonb_to_recordset(${JSON.stringify(claims)}::jsonb) as held (id uuid, "leaseEpoch" integer)
+    from ${rowSet(claims, { id: 'uuid', leaseEpoch: 'int' }, 'held')}
     where m.clinic_id = ${clinicId} and m.id = held.id and m.state = 'sending'
       and m.lease_epoch = held."leaseEpoch" and m.lease_until > clock_timestamp()
     returning m.id`.execute(trx);

@@ -113,9 +113,6 @@ function checkInput(rule: RuleIn): Fault[] {
       : foreignFields(rule.trigger, row.fields)),
     ...(rule.audience === undefined ? [] : checkAudience(rule.audience)),
     ...rule.steps.flatMap(checkStepChannels),
-    ...(rule.limits === undefined
-      ? []
-      : [fault('/limits', 'unsupported', 'Limits of a rule are not built yet.')]),
     ...(rule.stopOn?.includes('paid')
       ? [
           fault(
@@ -190,7 +187,20 @@ function checkDefinition(definition: RuleDefinition): Fault[] {
     ...steps.flatMap((step, index) => checkPeriod(step.after, `/steps/${index}/after`)),
     ...checkSteps(steps),
     ...checkBookings(definition),
+    ...checkBudget(definition),
   ];
+}
+
+function checkBudget({ limits }: RuleDefinition): Fault[] {
+  const budget = limits?.budget;
+  if (budget === undefined) return [];
+  const pointer = '/limits/budget';
+  const faults = checkPeriod(budget.per, `${pointer}/per`, { days: true });
+  if (faults.length === 0 && Temporal.Duration.from(budget.per).sign === 0)
+    faults.push(fault(`${pointer}/per`, 'contradiction', 'A budget needs at least a day.'));
+  if (Number(budget.amount) === 0)
+    faults.push(fault(`${pointer}/amount`, 'contradiction', 'With no money nothing ever leaves.'));
+  return faults;
 }
 
 function checkSteps(steps: readonly RuleStep[]): Fault[] {

@@ -3,6 +3,8 @@ import { notFound } from '../errors.ts';
 import { formatHostId } from '../history/host-id.ts';
 import { hostIdsOf } from '../history/patient-store.ts';
 import { addToDay, localDay, startOfDay } from '../local-time.ts';
+import { amountToMicros, formatMicros } from '../money.ts';
+import { spentOfRule } from '../outbox/hold-over-limits.ts';
 import { type JourneyMessage, journeyMessages } from '../outbox/message-store.ts';
 import { hasLeft } from './advance-journey.ts';
 import { type CheckTerms, checks } from './checks.ts';
@@ -78,9 +80,13 @@ export async function explainRule(
   const on = question.on ?? localDay(now, terms.clinic.timeZone);
   const recorded = await findRecorded(trx, terms, rule, question, on);
   const occasion = await findOccasion(trx, terms, rule, question, recorded, on);
-  const list = await runChecks(trx, terms, rule, question, occasion, on);
+  const messages = recorded ? await journeyMessages(trx, clinicId, [recorded.id]) : [];
+  const list = [
+    ...(await runChecks(trx, terms, rule, question, occasion, on)),
+    ...(occasion ? await limitChecks(trx, terms, rule, messages) : []),
+  ];
   const verdict = recorded
-    ? await recordedOutcome(trx, clinicId, recorded)
+    ? recordedOutcome(recorded, messages)
     : recomputedOutcome(rule, occasion, list);
   return {
     patientId: await hostIdText(trx, clinicId, question),
@@ -224,6 +230,46 @@ async function runChecks(
   return list;
 }
 
+/** The hard stops of the rule, which the dispatcher counts: what it found, else how they stand now. */
+async function limitChecks(
+  trx: Trx,
+  { clinic, now }: CheckTerms,
+  { id, definition: { limits } }: Rule,
+  messages: readonly JourneyMessage[],
+): Promise<ExplainedCheck[]> {
+  if (limits === null) return [];
+  const { perDay, budget } = limits;
+  const spent = await spentOfRule(trx, clinic, id, limits, now);
+  const last = messages.at(-1);
+  const passes = (reason: string, hasRoom: boolean) =>
+    messages.some(hasLeft) || (last?.reason !== reason && hasRoom);
+  const money = (micros: number) => formatMicros(micros, clinic.currency);
+  return [
+    ...(perDay === undefined
+      ? []
+      : [
+          check(
+            'daily-limit',
+            passes('daily-limit', spent.contactsToday < perDay),
+            'daily-limit',
+            { contactsToday: spent.contactsToday },
+            { perDay },
+          ),
+        ]),
+    ...(budget === undefined
+      ? []
+      : [
+          check(
+            'budget',
+            passes('budget', spent.costMicros < amountToMicros(budget.amount)),
+            'budget',
+            { spent: money(spent.costMicros), currency: clinic.currency },
+            budget,
+          ),
+        ]),
+  ];
+}
+
 async function filterChecks(
   trx: Trx,
   clinicId: string,
@@ -265,12 +311,7 @@ function check(
 
 type Verdict = Pick<Explanation, 'outcome' | 'reason'>;
 
-async function recordedOutcome(
-  trx: Trx,
-  clinicId: string,
-  journey: RecordedJourney,
-): Promise<Verdict> {
-  const messages = await journeyMessages(trx, clinicId, [journey.id]);
+function recordedOutcome(journey: RecordedJourney, messages: readonly JourneyMessage[]): Verdict {
   if (messages.some(hasLeft)) {
     const isUnknown = messages.filter(hasLeft).every(({ state }) => state === 'unknown');
     return isUnknown
@@ -331,5 +372,7 @@ function recomputedOutcome(
     const found = failed(row.name);
     if (found?.reason != null) return { outcome: row.outcome(found.reason), reason: found.reason };
   }
+  const limit = failed('daily-limit') ?? failed('budget');
+  if (limit !== undefined) return { outcome: 'held', reason: limit.reason };
   return { outcome: 'due', reason: null };
 }

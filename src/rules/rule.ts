@@ -156,19 +156,32 @@ export type Step = Static<typeof stepSchema>;
 const limitsSchema = Type.Object(
   {
     perDay: Type.Optional(
-      Type.Integer({ minimum: 1, description: 'At most so many a local day.', examples: [200] }),
+      Type.Integer({
+        minimum: 1,
+        maximum: 1_000_000,
+        description:
+          'At most so many patients hear of it for the first time on a local day of the clinic, the most overdue first; the others wait.',
+        examples: [200],
+      }),
     ),
     budget: Type.Optional(
       Type.Object(
         {
           amount: Type.String({
-            pattern: '^\\d{1,12}(\\.\\d{1,4})?$',
+            pattern: '^\\d{1,9}(\\.\\d{1,4})?$',
             description: "In the clinic's currency.",
             examples: ['5000.00'],
           }),
-          per: period('The period it is for.', 'P30D'),
+          per: period(
+            'The days that end with today and share it: days, weeks, months or years.',
+            'P30D',
+          ),
         },
-        closed,
+        {
+          ...closed,
+          description:
+            'What its messages may cost by the tariff. Nothing leaves that would go beyond it; what is held goes when there is money again.',
+        },
       ),
     ),
   },

@@ -15,7 +15,7 @@ function faultsOf(wish: Record<string, unknown>): string[] {
   }
 }
 
-t.test("the contract's own example is a rule but for what is not built yet", async (t) => {
+t.test("the contract's own example is a rule", async (t) => {
   const example = {
     name: 'Hygiene recall',
     purpose: 'care',
@@ -48,10 +48,18 @@ t.test("the contract's own example is a rule but for what is not built yet", asy
     attributionWindow: 'P90D',
     catchUp: 'P14D',
     sensitive: false,
+    limits: { perDay: 200, budget: { amount: '5000.00', per: 'P30D' } },
     onAmbiguous: 'at-most-once',
   };
   t.same(faultsOf(example), []);
-  t.same(faultsOf({ ...example, limits: { perDay: 200 } }), ['/limits unsupported']);
+});
+
+t.test('a budget that allows nothing, or is for no days, is refused', async (t) => {
+  const budget = (amount: string, per: string) => faultsOf({ limits: { budget: { amount, per } } });
+  t.same(budget('0.00', 'P30D'), ['/limits/budget/amount contradiction']);
+  t.same(budget('1.00', 'P0D'), ['/limits/budget/per contradiction']);
+  t.same(budget('1.00', 'PT6H'), ['/limits/budget/per calendar-period']);
+  t.same(budget('1.00', 'P1M'), []);
 });
 
 t.test('what is left out takes the default of its purpose', async (t) => {

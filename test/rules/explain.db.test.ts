@@ -1,5 +1,6 @@
 import t from 'tap';
 import { withClinic } from '../../src/database/with-clinic.ts';
+import { addToRuleDays } from '../../src/outbox/rule-days-store.ts';
 import { explainRule } from '../../src/rules/explain.ts';
 import { listDue, previewRule } from '../../src/rules/preview.ts';
 import { makeAppointment, makePatient, makeRule, makeVisit } from '../support/factory.ts';
@@ -158,4 +159,34 @@ t.test('a preview says what planning then does', async (t) => {
     ),
     { code: 'validation' },
   );
+});
+
+t.test('explain shows the limits of a rule with what is used of them', async (t) => {
+  const clinic = await rulesClinic(t);
+  const ann = await makePatient(clinic.db, clinic.id, { id: 'ann' });
+  await makeVisit(clinic.db, clinic.id, { patientId: ann, at: '2025-09-04T15:00:00Z' });
+  const { id } = await makeRule(clinic.db, clinic.id, {
+    limits: { perDay: 1, budget: { amount: '2.00', per: 'P30D' } },
+  });
+  await clinic.plan(now.toString());
+  const limitsOf = async () => {
+    const { checks, outcome } = await explain(clinic, id, ann, '2026-03-03');
+    return { outcome, checks: checks.filter(({ name }) => /limit|budget/.test(name)) };
+  };
+  t.match(await limitsOf(), {
+    outcome: 'due',
+    checks: [
+      { name: 'daily-limit', passed: true, seen: { contactsToday: 0 }, wanted: { perDay: 1 } },
+      { name: 'budget', passed: true, seen: { spent: '0.00' }, wanted: { amount: '2.00' } },
+    ],
+  });
+  await withClinic(clinic.db, clinic.id, async (trx) => {
+    await addToRuleDays(trx, clinic.id, '2026-03-02', [
+      { ruleId: id, contacts: 1, costMicros: 2_000_000 },
+    ]);
+  });
+  t.match((await limitsOf()).checks, [
+    { name: 'daily-limit', passed: false, reason: 'daily-limit', seen: { contactsToday: 1 } },
+    { name: 'budget', passed: false, reason: 'budget', seen: { spent: '2.00' } },
+  ]);
 });

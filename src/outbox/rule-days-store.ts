@@ -1,0 +1,158 @@
+import { sql } from 'kysely';
+import type { Trx } from '../database/connect.ts';
+import { withdrawableStates } from './message.ts';
+
+/** What rules with limits have sent and spent, by the clinic's local day. */
+
+export interface StoredLimits {
+  perDay?: number;
+  budget?: { amount: string; per: string };
+}
+
+/** The limits of these rules as they stand now; rules without any are left out. By id. */
+export async function findLimits(
+  trx: Trx,
+  clinicId: string,
+  ruleIds: readonly string[],
+): Promise<{ ruleId: string; limits: StoredLimits }[]> {
+  if (ruleIds.length === 0) return [];
+  const { rows } = await sql<{ ruleId: string; limits: StoredLimits }>`
+    select id as "ruleId", definition -> 'limits' as limits from rules
+    where clinic_id = ${clinicId} and id = any(${[...ruleIds]}::uuid[])
+      and jsonb_typeof(definition -> 'limits') = 'object'
+    order by id`.execute(trx);
+  return rows;
+}
+
+/**
+ * Until the transaction ends nobody else counts these rules. No row of the rule itself is locked: its
+ * planners hold that for longer than a sender may wait.
+ */
+export async function lockRuleDays(
+  trx: Trx,
+  clinicId: string,
+  ruleIds: readonly string[],
+): Promise<void> {
+  for (const ruleId of [...ruleIds].sort()) {
+    const turn = `rule-days/${clinicId}/${ruleId}`;
+    await sql`select pg_advisory_xact_lock(hashtextextended(${turn}, 0))`.execute(trx);
+  }
+}
+
+export interface Spent {
+  contactsToday: number;
+  costMicros: number;
+}
+
+export interface SpentQuestion {
+  ruleId: string;
+  today: string;
+  /** The money of the days after this one, today included. */
+  after: string;
+}
+
+export async function readSpent(
+  trx: Trx,
+  clinicId: string,
+  { ruleId, today, after }: SpentQuestion,
+): Promise<Spent> {
+  const { rows } = await sql<Spent>`
+    select coalesce(sum(contacts) filter (where local_day = ${today}::date), 0)::int as "contactsToday",
+      coalesce(sum(cost_micros) filter (where local_day > ${after}::date), 0)::bigint as "costMicros"
+    from rule_days
+    where clinic_id = ${clinicId} and rule_id = ${ruleId}
+      and local_day >= least(${after}::date, ${today}::date) and local_day <= ${today}::date`.execute(
+    trx,
+  );
+  return rows[0] ?? { contactsToday: 0, costMicros: 0 };
+}
+
+/** What a rule sent before it had limits counts toward them too. */
+export async function seedRuleDays(
+  trx: Trx,
+  clinic: { id: string; timeZone: string },
+  ruleIds: readonly string[],
+): Promise<void> {
+  await sql`
+    with fresh as (
+      select r.id from unnest(${[...ruleIds]}::uuid[]) as r (id)
+      where not exists (select from rule_days d where d.clinic_id = ${clinic.id} and d.rule_id = r.id)
+    ), left_before as (
+      select m.rule_id, (coalesce(m.sent_at, m.updated_at) at time zone ${clinic.timeZone})::date as local_day,
+        m.cost_micros,
+        row_number() over (partition by m.journey_id order by coalesce(m.sent_at, m.updated_at), m.id) as place
+      from fresh join messages m on m.clinic_id = ${clinic.id} and m.rule_id = fresh.id
+      where m.attempt_no > 0
+    )
+    insert into rule_days (clinic_id, rule_id, local_day, contacts, cost_micros)
+    select ${clinic.id}::uuid, rule_id, local_day, count(*) filter (where place = 1), coalesce(sum(cost_micros), 0)
+    from left_before group by rule_id, local_day
+    on conflict do nothing`.execute(trx);
+}
+
+export interface DaySpending {
+  ruleId: string;
+  contacts: number;
+  costMicros: number;
+}
+
+export async function addToRuleDays(
+  trx: Trx,
+  clinicId: string,
+  today: string,
+  spending: readonly DaySpending[],
+): Promise<void> {
+  if (spending.length === 0) return;
+  await sql`
+    insert into rule_days as d (clinic_id, rule_id, local_day, contacts, cost_micros)
+    select ${clinicId}::uuid, "ruleId", ${today}::date, contacts, "costMicros"
+    from jsonb_to_recordset(${JSON.stringify(spending)}::jsonb) as s ("ruleId" uuid, contacts integer, "costMicros" bigint)
+    order by "ruleId"
+    on conflict (clinic_id, rule_id, local_day) do update
+      set contacts = d.contacts + excluded.contacts, cost_micros = d.cost_micros + excluded.cost_micros`.execute(
+    trx,
+  );
+}
+
+/** Which of these journeys have reached out before: another message of theirs is no first contact. */
+export async function findBegunJourneys(
+  trx: Trx,
+  clinicId: string,
+  journeyIds: readonly string[],
+): Promise<Set<string>> {
+  if (journeyIds.length === 0) return new Set();
+  const { rows } = await sql<{ journey_id: string }>`
+    select distinct journey_id from messages
+    where clinic_id = ${clinicId} and journey_id = any(${[...journeyIds]}::uuid[]) and attempt_no > 0`.execute(
+    trx,
+  );
+  return new Set(rows.map((row) => row.journey_id));
+}
+
+export interface OverdueQuestion {
+  ruleId: string;
+  now: Temporal.Instant;
+  limit: number;
+  /** Journeys that are not asked about. */
+  except: ReadonlySet<string>;
+}
+
+/** The most overdue of all that wait now for their first contact by a rule, on whatever channel. */
+export async function findMostOverdue(
+  trx: Trx,
+  clinicId: string,
+  { ruleId, now, limit, except }: OverdueQuestion,
+): Promise<Set<string>> {
+  const { rows } = await sql<{ id: string }>`
+    select j.id from journeys j
+    where j.clinic_id = ${clinicId} and j.id in (
+        select m.journey_id from messages m
+        where m.clinic_id = ${clinicId} and m.rule_id = ${ruleId}
+          and m.state = any(${[...withdrawableStates]}::text[])
+          and (m.next_at <= ${now} or m.state = 'claimed') and m.expires_at > ${now})
+      and j.id <> all(${[...except]}::uuid[])
+      and not exists (
+        select from messages b where b.clinic_id = ${clinicId} and b.journey_id = j.id and b.attempt_no > 0)
+    order by j.due_at, j.id limit ${limit}`.execute(trx);
+  return new Set(rows.map((row) => row.id));
+}
