@@ -74,7 +74,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     db,
   );
   // Each channel drains by itself: a slow one holds up no other.
-  await sql`create index messages_waiting on messages (clinic_id, channel, next_at) where state in ('scheduled', 'held', 'retry')`.execute(
+  await sql`create index messages_waiting on messages (clinic_id, channel, next_at, priority desc, scheduled_at, id) where state in ('scheduled', 'held', 'retry')`.execute(
     db,
   );
   await sql`create index messages_open on messages (clinic_id, next_at) where state in ('sent', 'unknown') and next_at is not null`.execute(

@@ -37,3 +37,40 @@ export async function lockAddresses(
     where clinic_id = ${clinicId} and address = any(${[...addresses]}::text[])
     order by address ${lockClause(strength)}`.execute(trx);
 }
+
+export interface LockedPatient {
+  id: string;
+  /** Who took their place in a merge. */
+  replacedBy: string | null;
+}
+
+/**
+ * Takes those of the patients' rows that nobody else holds: a sender never waits for a writer, so it may
+ * hold messages already.
+ */
+export async function lockFreePatients(
+  trx: Trx,
+  clinicId: string,
+  patientIds: readonly string[],
+): Promise<LockedPatient[]> {
+  if (patientIds.length === 0) return [];
+  const { rows } = await sql<LockedPatient>`
+    select id, replaced_by as "replacedBy" from patients
+    where clinic_id = ${clinicId} and id = any(${[...patientIds]}::uuid[])
+    for no key update skip locked`.execute(trx);
+  return rows;
+}
+
+/** Takes those of the contact points' rows that nobody else holds. */
+export async function lockFreeAddresses(
+  trx: Trx,
+  clinicId: string,
+  addresses: readonly string[],
+): Promise<Set<string>> {
+  if (addresses.length === 0) return new Set();
+  const { rows } = await sql<{ address: string }>`
+    select address from contact_points
+    where clinic_id = ${clinicId} and address = any(${[...addresses]}::text[])
+    for no key update skip locked`.execute(trx);
+  return new Set(rows.map((row) => row.address));
+}

@@ -7,10 +7,11 @@ import type {
 import type { Trx } from '../database/connect.ts';
 import { type Clinic, clinicConsentTerms } from '../history/clinic.ts';
 import { blockedByConsent } from '../history/consent-store.ts';
-import { lockAddresses, lockPatients } from '../history/lock-store.ts';
+import { lockAddresses, lockFreeAddresses, lockFreePatients } from '../history/lock-store.ts';
 import { addToDay, localDay } from '../local-time.ts';
 import { uuidv7 } from '../uuid.ts';
 import {
+  type Attempt,
   bookContacts,
   commitLocal,
   commitSending,
@@ -20,14 +21,15 @@ import {
 } from './begin-store.ts';
 import { callPlanner } from './call-planner.ts';
 import type { EffectiveChannel } from './channel-store.ts';
-import { type Claim, releaseClaims } from './claim-store.ts';
+import type { Claim, DueMessage } from './claim-store.ts';
 import type { Faults } from './fault.ts';
 import { groupCalls } from './group-calls.ts';
 import type { Verdict } from './guard.ts';
 import {
+  type Asked,
   findAddresses,
-  findRecipients,
   type GuardFacts,
+  type GuardTimes,
   type Recipient,
   readGuardFacts,
 } from './guard-store.ts';
@@ -49,8 +51,8 @@ import {
 import { findTemplates } from './template-store.ts';
 
 /**
- * S2, for a batch of claims on one channel: locks the rows that every write takes which can remove a
- * reason to send, looks at all that may speak against each message, renders the text, and commits the
+ * S2, for due messages of one channel that this transaction holds: locks the rows that every write takes
+ * which can remove a reason to send (and leaves for the next round what another holds), looks at all that may speak against each message, renders the text, and commits the
  * intent. What is returned may be sent once the transaction has committed, and not before.
  */
 
@@ -75,6 +77,8 @@ export interface BeginResult {
   delivered: number;
   suppressed: number;
   held: number;
+  /** Whom somebody else was writing to: these are due again at once. */
+  busy: number;
 }
 
 interface Ready {
@@ -88,10 +92,10 @@ export async function beginMessages(
   trx: Trx,
   clinic: Clinic,
   channel: EffectiveChannel | null,
-  claims: readonly Claim[],
+  due: readonly DueMessage[],
   now: Temporal.Instant,
 ): Promise<BeginResult> {
-  const all = await lockAndRead(deps, trx, clinic, claims, now);
+  const all = await lockAndRead(deps, trx, clinic, due, now);
   const verdicts = await judgeAll(trx, clinic, all, now);
   const goers = () => all.filter((facts) => verdicts.get(facts.id)?.state === 'go');
 
@@ -123,28 +127,60 @@ export async function beginMessages(
   // Last of all: the clinic's work row is taken after every other lock.
   await callPlanner(trx, clinic.id, [...stayed.concerned, ...left.concerned], now);
   const { suppressed, held } = stayed;
-  return { calls: left.calls, delivered: left.delivered, suppressed, held };
+  const busy = due.length - all.length;
+  return { calls: left.calls, delivered: left.delivered, suppressed, held, busy };
 }
 
+/** Of messages that this transaction holds, those whose patients and contact points are free. */
 async function lockAndRead(
   deps: BeginDeps,
   trx: Trx,
   clinic: Clinic,
-  claims: readonly Claim[],
+  due: readonly DueMessage[],
   now: Temporal.Instant,
 ): Promise<GuardFacts[]> {
-  const recipients = await findRecipients(
-    trx,
-    clinic.id,
-    claims.map((claim) => claim.id),
-  );
-  // Senders exclude each other too: two of them must not both count the same day's contacts.
-  await lockPatients(trx, clinic.id, unique(recipients.map((each) => each.patientId)), 'update');
-  const all = await readFacts(trx, clinic, recipients, now);
+  const recipients = await lockRecipients(trx, clinic.id, due);
+  const addresses = await findAddresses(trx, clinic.id, recipients);
+  const free = await lockFreeAddresses(trx, clinic.id, knownAddresses(addresses));
+  const reached = recipients.filter(({ id }) => {
+    const address = addresses.get(id) ?? null;
+    return address === null || free.has(address);
+  });
   deps.faults('after_locks');
-  const epochs = new Map(claims.map((claim) => [claim.id, claim.leaseEpoch]));
-  return all.filter((facts) => facts.leaseEpoch === epochs.get(facts.id));
+  return readGuardFacts(trx, clinic.id, withAddresses(reached, addresses), times(clinic, now));
 }
+
+/**
+ * Whom each message goes to: its patient, or who took their place in a merge. Senders exclude each other
+ * too: two of them must not both count the same day's contacts.
+ */
+async function lockRecipients(
+  trx: Trx,
+  clinicId: string,
+  due: readonly DueMessage[],
+): Promise<Recipient[]> {
+  const found: Recipient[] = [];
+  let open: readonly Recipient[] = due;
+  for (let merges = 0; open.length > 0 && merges < mergesMax; merges += 1) {
+    const ids = unique(open.map((each) => each.patientId));
+    const locked = new Map(
+      (await lockFreePatients(trx, clinicId, ids)).map((row) => [row.id, row.replacedBy]),
+    );
+    found.push(
+      ...open
+        .filter(({ patientId }) => locked.get(patientId) === null)
+        .map(({ id, patientId }) => ({ id, patientId })),
+    );
+    open = open.flatMap(({ id, patientId }) => {
+      const survivor = locked.get(patientId) ?? null;
+      return survivor === null ? [] : [{ id, patientId: survivor }];
+    });
+  }
+  return found;
+}
+
+/** A chain of merges is never longer; cycles are refused at intake. */
+const mergesMax = 50;
 
 /** The facts of messages whose patients are locked. */
 export async function readFacts(
@@ -154,17 +190,28 @@ export async function readFacts(
   now: Temporal.Instant,
 ): Promise<GuardFacts[]> {
   const addresses = await findAddresses(trx, clinic.id, recipients);
-  const known = [...addresses.values()].filter((address) => address !== null);
-  await lockAddresses(trx, clinic.id, unique(known), 'update');
-  const today = localDay(now, clinic.timeZone);
-  const asked = recipients.map((each) => ({ ...each, address: addresses.get(each.id) ?? null }));
-  const weekStart = addToDay(today, '-P6D');
+  await lockAddresses(trx, clinic.id, knownAddresses(addresses), 'update');
   await lockMessages(
     trx,
     clinic.id,
     recipients.map((each) => each.id),
   );
-  return readGuardFacts(trx, clinic.id, asked, { now, today, weekStart });
+  return readGuardFacts(trx, clinic.id, withAddresses(recipients, addresses), times(clinic, now));
+}
+
+type Addresses = ReadonlyMap<string, string | null>;
+
+function knownAddresses(addresses: Addresses): string[] {
+  return unique([...addresses.values()].filter((address) => address !== null));
+}
+
+function withAddresses(recipients: readonly Recipient[], addresses: Addresses): Asked[] {
+  return recipients.map((each) => ({ ...each, address: addresses.get(each.id) ?? null }));
+}
+
+function times(clinic: Clinic, now: Temporal.Instant): GuardTimes {
+  const today = localDay(now, clinic.timeZone);
+  return { now, today, weekStart: addToDay(today, '-P6D') };
 }
 
 /** What history says of each message, consent included. */
@@ -343,20 +390,17 @@ async function stay(
   verdicts: ReadonlyMap<string, Verdict>,
   now: Temporal.Instant,
 ): Promise<{ suppressed: number; held: number; concerned: GuardFacts[] }> {
-  // A merge that committed after we looked: the message is due again, for the survivor.
-  const moved = all.filter((facts) => facts.isMergedAway);
-  await releaseClaims(trx, clinicId, moved.map(toClaim), now, now);
   const stayed = all.flatMap((facts) => {
     const verdict = verdicts.get(facts.id);
-    if (!verdict || verdict.state === 'go' || facts.isMergedAway) return [];
+    if (!verdict || verdict.state === 'go') return [];
     const nextAt = verdict.state === 'held' ? verdict.until : null;
     const { state, reason } = verdict;
-    return [{ ...toClaim(facts), patientId: facts.patientId, state, reason, nextAt, facts }];
+    const { id, leaseEpoch, patientId } = facts;
+    return [{ id, leaseEpoch, patientId, state, reason, nextAt, facts }];
   });
   await commitStayed(
     trx,
     clinicId,
-    'claimed',
     stayed.map(({ facts, ...row }) => row),
     now,
   );
@@ -368,10 +412,6 @@ async function stay(
   );
   const concerned = stayed.filter(concernsPlanner).map(({ facts }) => facts);
   return { suppressed: ended.length, held: stayed.length - ended.length, concerned };
-}
-
-function toClaim({ id, leaseEpoch }: Claim): Claim {
-  return { id, leaseEpoch };
 }
 
 function concernsPlanner({
@@ -451,12 +491,12 @@ async function commitCalls(
 
 function toBegun(
   { ready, ...prepared }: PreparedMessage & { ready: Ready },
-  attempts: ReadonlyMap<string, number>,
+  attempts: ReadonlyMap<string, Attempt>,
 ): Begun[] {
-  const attemptNo = attempts.get(prepared.id);
-  if (attemptNo === undefined) return [];
-  const { id, leaseEpoch, patientId, journeyContinues, expiresAt } = ready.facts;
-  return [{ id, leaseEpoch, patientId, journeyContinues, expiresAt, attemptNo, prepared }];
+  const attempt = attempts.get(prepared.id);
+  if (attempt === undefined) return [];
+  const { id, patientId, journeyContinues, expiresAt } = ready.facts;
+  return [{ id, patientId, journeyContinues, expiresAt, ...attempt, prepared }];
 }
 
 function leaving(

@@ -1,7 +1,8 @@
 import { sql } from 'kysely';
 import type { Trx } from '../database/connect.ts';
+import { type ColumnTypes, rowSet } from '../database/row-set.ts';
 import type { MessageState, Purpose } from '../database/tables.ts';
-import { type Claim, leaseMs, leaseNeededMs } from './claim-store.ts';
+import { type Claim, leaseMs } from './claim-store.ts';
 
 /** What the transaction that commits the intent to send writes. */
 
@@ -73,39 +74,55 @@ export interface Leaving extends Claim {
   costCurrency: string | null;
 }
 
-const leavingColumns = sql`(id uuid, "leaseEpoch" integer, "patientId" uuid, address text, language text,
-  provider text, "clientRef" text, subject text, text text, encoding text, segments smallint,
-  "costMicros" bigint, "costCurrency" text)`;
+const leavingColumns: ColumnTypes<Leaving> = {
+  id: 'uuid',
+  leaseEpoch: 'int',
+  patientId: 'uuid',
+  address: 'text',
+  language: 'text',
+  provider: 'text',
+  clientRef: 'text',
+  subject: 'text',
+  text: 'text',
+  encoding: 'text',
+  segments: 'int',
+  costMicros: 'bigint',
+  costCurrency: 'text',
+};
+
+export interface Attempt {
+  attemptNo: number;
+  leaseEpoch: number;
+}
 
 /**
- * S2: commits the intent to send, with its attempt. Only what is returned may be sent, and only after
- * the commit. A claim that was lost, or has too little of its lease left, is not returned.
+ * S2: commits the intent to send, with its attempt, for messages that this transaction holds. Only what is
+ * returned may be sent, and only after the commit.
  */
 export async function commitSending(
   trx: Trx,
   clinicId: string,
   leaving: readonly Leaving[],
   now: Temporal.Instant,
-): Promise<Map<string, number>> {
+): Promise<Map<string, Attempt>> {
   if (leaving.length === 0) return new Map();
-  const { rows } = await sql<{ id: string; attempt_no: number }>`
+  const { rows } = await sql<Attempt & { id: string }>`
     with begun as (
       update messages m set state = 'sending', reason = null, next_at = null, attempt_no = m.attempt_no + 1,
-        lease_until = clock_timestamp() + ${`${leaseMs} ms`}::interval,
+        lease_epoch = m.lease_epoch + 1, lease_until = clock_timestamp() + ${`${leaseMs} ms`}::interval,
         patient_id = l."patientId", address = l.address, language = l.language, provider = l.provider,
         client_ref = l."clientRef", subject = l.subject, text = l.text, encoding = l.encoding,
         segments = l.segments, cost_micros = l."costMicros", cost_currency = l."costCurrency", updated_at = ${now}
-      from jsonb_to_recordset(${JSON.stringify(leaving)}::jsonb) as l ${leavingColumns}
+      from ${rowSet(leaving, leavingColumns, 'l')}
       where m.clinic_id = ${clinicId} and m.id = any(${leaving.map(({ id }) => id)}::uuid[]) and m.id = l.id
-        and m.state = 'claimed' and m.lease_epoch = l."leaseEpoch"
-        and m.lease_until > clock_timestamp() + ${`${leaseNeededMs} ms`}::interval
-        and not m.cancel_requested
-      returning m.id, m.attempt_no, m.provider, m.client_ref
+        and m.state in ('scheduled', 'retry', 'held') and m.lease_epoch = l."leaseEpoch" and not m.cancel_requested
+      returning m.id, m.attempt_no, m.lease_epoch, m.provider, m.client_ref
+    ), attempted as (
+      insert into attempts (clinic_id, message_id, attempt_no, provider, client_ref, started_at)
+      select ${clinicId}, id, attempt_no, provider, client_ref, ${now} from begun
     )
-    insert into attempts (clinic_id, message_id, attempt_no, provider, client_ref, started_at)
-    select ${clinicId}, id, attempt_no, provider, client_ref, ${now} from begun
-    returning message_id as id, attempt_no`.execute(trx);
-  return new Map(rows.map((row) => [row.id, row.attempt_no]));
+    select id, attempt_no as "attemptNo", lease_epoch as "leaseEpoch" from begun`.execute(trx);
+  return new Map(rows.map(({ id, ...attempt }) => [id, attempt]));
 }
 
 export interface LocalDelivery extends Leaving {
@@ -128,9 +145,9 @@ export async function commitLocal(
         client_ref = l."clientRef", subject = l.subject, text = l.text, segments = l.segments,
         cost_micros = l."costMicros", cost_currency = l."costCurrency",
         sent_at = ${now}, delivered_at = ${now}, settled_at = ${now}, updated_at = ${now}
-      from jsonb_to_recordset(${JSON.stringify(leaving)}::jsonb) as l ${leavingColumns}
+      from ${rowSet(leaving, leavingColumns, 'l')}
       where m.clinic_id = ${clinicId} and m.id = any(${leaving.map(({ id }) => id)}::uuid[]) and m.id = l.id
-        and m.state = 'claimed' and m.lease_epoch = l."leaseEpoch"
+        and m.state in ('scheduled', 'retry', 'held') and m.lease_epoch = l."leaseEpoch"
       returning m.id, m.attempt_no, m.provider, m.client_ref
     )
     insert into attempts (clinic_id, message_id, attempt_no, provider, client_ref, started_at, finished_at, outcome)
@@ -180,21 +197,30 @@ export interface Stayed extends Claim {
   nextAt: Temporal.Instant | null;
 }
 
-/** Ends or holds what may not leave: claimed by us, or stored in this very transaction. */
+const stayedColumns: ColumnTypes<Stayed> = {
+  id: 'uuid',
+  leaseEpoch: 'int',
+  patientId: 'uuid',
+  state: 'text',
+  reason: 'text',
+  nextAt: 'text',
+};
+
+/** Ends or holds what may not leave, of messages that this transaction holds or has stored. */
 export async function commitStayed(
   trx: Trx,
   clinicId: string,
-  from: 'claimed' | 'scheduled',
   stayed: readonly Stayed[],
   now: Temporal.Instant,
 ): Promise<void> {
   if (stayed.length === 0) return;
   await sql`
-    update messages m set state = s.state, reason = s.reason, next_at = s."nextAt", lease_until = null,
+    update messages m set state = s.state, reason = s.reason, next_at = s."nextAt"::timestamptz,
       patient_id = s."patientId",
       settled_at = case when s.state = 'held' then null else ${now}::timestamptz end, updated_at = ${now}
-    from jsonb_to_recordset(${JSON.stringify(stayed)}::jsonb) as s (id uuid, "leaseEpoch" integer, "patientId" uuid,
-      state text, reason text, "nextAt" timestamptz)
+    from ${rowSet(stayed, stayedColumns, 's')}
     where m.clinic_id = ${clinicId} and m.id = any(${stayed.map(({ id }) => id)}::uuid[]) and m.id = s.id
-      and m.state = ${from} and m.lease_epoch = s."leaseEpoch"`.execute(trx);
+      and m.state in ('scheduled', 'retry', 'held') and m.lease_epoch = s."leaseEpoch"`.execute(
+    trx,
+  );
 }

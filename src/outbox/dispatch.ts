@@ -1,5 +1,5 @@
-import { type Channel, channelNames } from '../channels/channel.ts';
-import type { Db, Trx } from '../database/connect.ts';
+import type { Channel } from '../channels/channel.ts';
+import type { Db } from '../database/connect.ts';
 import { withClinic } from '../database/with-clinic.ts';
 import type { Clinic } from '../history/clinic.ts';
 import { findClinic } from '../history/clinic-store.ts';
@@ -16,10 +16,12 @@ import {
   resumeChannel,
 } from './channel-store.ts';
 import {
-  claimDueMessages,
   expireDueMessages,
   extendLeases,
+  findDueWork,
+  lockDueMessages,
   nextDispatchAt,
+  type Recovered,
   recoverLeases,
 } from './claim-store.ts';
 import type { Settlement } from './outcome.ts';
@@ -30,7 +32,7 @@ import { type SendDeps, sendCalls } from './send-calls.ts';
 
 /**
  * Works through what is due. Any number of dispatchers may serve a clinic at once; each message is
- * leased to one of them, and nothing is sent before the intent to send it is committed.
+ * held by one of them, and nothing is sent before the intent to send it is committed.
  */
 
 export interface DispatchDeps extends BeginDeps, ChannelDeps, SendDeps {
@@ -42,7 +44,7 @@ export interface DispatchDeps extends BeginDeps, ChannelDeps, SendDeps {
 export interface DispatchLimits {
   /** How many messages of each channel one share takes. */
   messages: number;
-  /** Once it is aborted nothing more is claimed, and what was not called yet is given back. */
+  /** Once it is aborted nothing more is begun, and what was not called yet is given back. */
   signal?: AbortSignal;
 }
 
@@ -54,15 +56,15 @@ export interface DispatchResult {
   held: number;
   failed: number;
   unknown: number;
-  /** The limit was reached: more may be due. */
+  /** The limit was reached, or somebody was writing to a patient: more may be due. */
   remaining: boolean;
 }
 
-/** What one transaction claims, judges and commits. */
-const claimBatchMax = 500;
-const claimBatchOfBatchesMax = 1_000;
+/** What one transaction holds, judges and commits. */
+const batchMax = 500;
+const batchOfBatchesMax = 1_000;
 /** Nobody can be asked about these: the fewer are committed ahead of their call, the fewer a crash leaves unknown. */
-const claimBatchOfBlindMax = 32;
+const batchOfBlindMax = 32;
 const blindAheadMs = 1_000;
 const recoverMax = 1_000;
 const expireMax = 1_000;
@@ -84,7 +86,7 @@ export async function dispatchClinic(
     result,
     now: presentOf(deps, opened.clinic, now),
   };
-  const drains = await Promise.allSettled(channelNames.map((channel) => drain(share, channel)));
+  const drains = await Promise.allSettled(share.due.map((channel) => drain(share, channel)));
   deps.faults('before_reschedule');
   await withClinic(deps.db, clinicId, (trx) =>
     rescheduleClinic(trx, clinicId, 'dispatch', () => nextDispatchAt(trx, clinicId)),
@@ -102,6 +104,8 @@ function noResult(): DispatchResult {
 interface Opened {
   clinic: Clinic;
   channels: Map<Channel, EffectiveChannel>;
+  /** On which something is due. */
+  due: Channel[];
 }
 
 interface Share extends Opened {
@@ -120,6 +124,8 @@ function presentOf(deps: DispatchDeps, clinic: Clinic, now: Temporal.Instant) {
   };
 }
 
+const nothingRecovered: Recovered = Object.freeze({ rescheduled: 0, unknown: 0, concerned: [] });
+
 async function open(
   deps: DispatchDeps,
   clinicId: string,
@@ -129,12 +135,17 @@ async function open(
   return withClinic(deps.db, clinicId, async (trx) => {
     const clinic = await findClinic(trx, clinicId);
     if (clinic === null) return null;
-    const recovered = await recoverLeases(trx, clinicId, now, recoverMax);
+    const look = await findDueWork(trx, clinicId, now);
+    const recovered = look.hasLostLeases
+      ? await recoverLeases(trx, clinicId, now, recoverMax)
+      : nothingRecovered;
     if (recovered.unknown > 0) {
       deps.log.warn({ clinicId, messages: recovered.unknown }, 'Sends were interrupted.');
     }
     deps.faults('after_recover');
-    const expired = await expireDueMessages(trx, clinicId, now, expireMax);
+    const { channels: due } =
+      recovered.rescheduled > 0 ? await findDueWork(trx, clinicId, now) : look;
+    const expired = due.length === 0 ? [] : await expireDueMessages(trx, clinicId, now, expireMax);
     result.suppressed += expired.length;
     result.unknown += recovered.unknown;
     result.remaining = expired.length >= expireMax;
@@ -143,7 +154,7 @@ async function open(
     const concerned = [...expired, ...recovered.concerned].filter((each) => each.journeyContinues);
     await callPlanner(trx, clinicId, concerned, now);
     if (recovered.unknown > 0) await wakeClinic(trx, clinicId, 'reconcile', now);
-    return { clinic, channels };
+    return { clinic, channels, due };
   });
 }
 
@@ -157,12 +168,12 @@ async function drain(share: Share, channel: Channel): Promise<void> {
   let broken: unknown = null;
   const isOver = () => left <= 0 || broken !== null || share.limits.signal?.aborted === true;
   try {
-    // While one batch is being sent the next one is claimed.
+    // While one batch is being sent the next one is begun.
     while (!isOver()) {
       const begun = await begin(share, channel, Math.min(left, batchSize(share, channel)));
       await sending;
-      if (begun.claimed === 0) break;
-      left -= begun.claimed;
+      if (begun.taken === 0) break;
+      left -= begun.taken;
       sending = send(share, channel, begun, recorder.add).catch((error: unknown) => {
         // Thrown below, once what is under way has ended.
         broken = error;
@@ -178,10 +189,10 @@ async function drain(share: Share, channel: Channel): Promise<void> {
 
 function batchSize({ channels }: Share, channel: Channel): number {
   const effective = channels.get(channel);
-  if (!effective || effective.adapter.isLocal) return claimBatchMax;
+  if (!effective || effective.adapter.isLocal) return batchMax;
   const { maxBatch, concurrency } = effective.adapter.capabilities(effective.config);
-  if (isBlind(effective) && maxBatch <= 1) return Math.min(claimBatchOfBlindMax, concurrency * 2);
-  return maxBatch > 1 ? claimBatchOfBatchesMax : claimBatchMax;
+  if (isBlind(effective) && maxBatch <= 1) return Math.min(batchOfBlindMax, concurrency * 2);
+  return maxBatch > 1 ? batchOfBatchesMax : batchMax;
 }
 
 /** How far ahead of its call a message is committed: what waits so long is unknown after a crash. */
@@ -196,12 +207,15 @@ function isBlind({ adapter, config }: EffectiveChannel): boolean {
 }
 
 interface BegunBatch extends BeginResult {
-  claimed: number;
+  /** How many were due and nobody was writing to. */
+  taken: number;
   begunAtMs: number;
   pace: { startMs: number; gapMs: number } | null;
 }
 
-const nothing: BeginResult = Object.freeze({ calls: [], delivered: 0, suppressed: 0, held: 0 });
+const nothing: BeginResult = Object.freeze({
+  ...{ calls: [], delivered: 0, suppressed: 0, held: 0, busy: 0 },
+});
 
 async function begin(share: Share, channel: Channel, most: number): Promise<BegunBatch> {
   const { deps, clinic, result } = share;
@@ -209,35 +223,28 @@ async function begin(share: Share, channel: Channel, most: number): Promise<Begu
   const now = share.now();
   const perSecond = effective && rateOf(effective);
   const startedMs = deps.monotonicMs();
-  const work = async (trx: Trx) => {
+  const begun = await withClinic(deps.db, clinic.id, async (trx) => {
     const slots =
       perSecond === null
         ? null
         : await findSlots(trx, clinic.id, channel, perSecond, aheadMs(effective));
     const free = Math.min(most, slots?.free ?? most);
-    const claims = free === 0 ? [] : await claimDueMessages(trx, clinic.id, channel, now, free);
-    if (perSecond !== null) await takeSlots(trx, clinic.id, channel, perSecond, claims.length);
-    deps.faults('before_claim_commit');
-    return { claims, delayMs: slots?.delayMs ?? 0 };
-  };
-  // Nothing was sent for a claim: a crash of the database may undo it.
-  const claim = await withClinic(deps.db, clinic.id, work, { isDurable: false });
-  const { claims } = claim;
-  const pace =
-    perSecond === null ? null : { startMs: startedMs + claim.delayMs, gapMs: 1000 / perSecond };
-  if (claims.length === 0) return { ...nothing, claimed: 0, begunAtMs: startedMs, pace };
-  deps.faults('after_claim');
-  const begunAtMs = deps.monotonicMs();
-  const begun = await withClinic(deps.db, clinic.id, async (trx) => {
-    const begun = await beginMessages(deps, trx, clinic, effective, claims, now);
+    const due = free === 0 ? [] : await lockDueMessages(trx, clinic.id, channel, now, free);
+    if (perSecond !== null) await takeSlots(trx, clinic.id, channel, perSecond, due.length);
+    deps.faults('after_pick');
+    const begun =
+      due.length === 0 ? nothing : await beginMessages(deps, trx, clinic, effective, due, now);
     deps.faults('before_begin_commit');
-    return begun;
+    return { ...begun, taken: due.length - begun.busy, delayMs: slots?.delayMs ?? 0 };
   });
   deps.faults('after_begin');
   result.sent += begun.delivered;
   result.suppressed += begun.suppressed;
   result.held += begun.held;
-  return { ...begun, claimed: claims.length, begunAtMs, pace };
+  if (begun.busy > 0) result.remaining = true;
+  const pace =
+    perSecond === null ? null : { startMs: startedMs + begun.delayMs, gapMs: 1000 / perSecond };
+  return { ...begun, begunAtMs: startedMs, pace };
 }
 
 /** Messages a second of an account: the clinic's own limit, else what the provider bears. */

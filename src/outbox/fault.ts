@@ -6,8 +6,7 @@
 export const faultPoints = [
   'after_recover',
   'after_expire',
-  'before_claim_commit',
-  'after_claim',
+  'after_pick',
   'after_locks',
   'after_judge',
   'before_begin_commit',

@@ -9,34 +9,11 @@ import { answeringOutcomes, type Guard } from './guard.ts';
  * when the intent to send commits.
  */
 
+/** Whom a message goes to: its patient, or who a merge put in their place. */
 export interface Recipient {
   id: string;
   patientId: string;
 }
-
-/** Whom each message goes to: its patient, or who a merge put in their place. */
-export async function findRecipients(
-  trx: Trx,
-  clinicId: string,
-  messageIds: readonly string[],
-): Promise<Recipient[]> {
-  const { rows } = await sql<Recipient>`
-    with recursive chain as (
-      select m.id, m.patient_id, 0 as depth
-      from messages m where m.clinic_id = ${clinicId} and m.id = any(${[...messageIds]}::uuid[])
-      union all
-      select c.id, p.replaced_by, c.depth + 1
-      from chain c join patients p on p.clinic_id = ${clinicId} and p.id = c.patient_id
-      where p.replaced_by is not null and c.depth < ${mergesMax}
-    )
-    select distinct on (id) id, patient_id as "patientId" from chain order by id, depth desc`.execute(
-    trx,
-  );
-  return rows;
-}
-
-/** A chain of merges is never longer; cycles are refused at intake. */
-const mergesMax = 50;
 
 /**
  * The contact point each message goes to: the one it was planned for while that is still the
@@ -91,7 +68,6 @@ export interface GuardFacts {
   cancelRequested: boolean;
   /** Why it was held when it was last looked at. */
   lastReason: string | null;
-  isMergedAway: boolean;
   isDeceased: boolean;
   isActive: boolean;
   family: string | null;
@@ -144,7 +120,7 @@ export async function readGuardFacts(
       p.id as "patientId", m.purpose, m.channel, m.template, m.body, asked.address, cp.country as "addressCountry",
       m.guard, m.expires_at as "expiresAt", m.cancel_requested as "cancelRequested",
       m.reason as "lastReason",
-      p.replaced_by is not null as "isMergedAway", p.deceased as "isDeceased",
+      p.deceased as "isDeceased",
       p.active and p.deleted_at is null as "isActive",
       p.family, p.given, p.middle, p.preferred, p.name_text as "nameText", p.language, p.time_zone as "timeZone",
       case when coalesce((m.guard->>'unlessBooked')::boolean, false) or ${stops('booked')} then (
@@ -183,6 +159,10 @@ export async function readGuardFacts(
           and case coalesce(g.status, 'upcoming')
             when 'upcoming' then ap.status in ('proposed', 'pending', 'booked')
             else ap.status = g.status end
+        when 'treatment' then exists (
+          select from treatments t
+          where t.clinic_id = ${clinicId} and t.patient_id = p.id and t.source = g.source and t.external_id = g.id
+            and t.next_step = g.step)
         else true end as "anchorHolds",
       coalesce(ap.confirmation = 'accepted', false) as "isConfirmed",
       m.journey_id is not null and ${stops('replied')} and ${journeyHas(sql`j.replied_at is not null`)} as "hasReplied",
@@ -196,7 +176,7 @@ export async function readGuardFacts(
     join people p on p.id = asked."patientId"
     left join contact_points cp on cp.clinic_id = ${clinicId} and cp.address = asked.address
     left join lateral jsonb_to_record(m.guard->'anchor') as g (kind text, source text, id text, at timestamptz,
-      scope text, "practitionerId" text, "serviceIds" jsonb, revision integer, status text) on true
+      scope text, "practitionerId" text, "serviceIds" jsonb, revision integer, status text, step text) on true
     left join appointments ap on g.kind = 'appointment' and ap.clinic_id = ${clinicId}
       and ap.source = g.source and ap.external_id = g.id
     left join lateral (

@@ -20,12 +20,33 @@ export const messageStates = [
 
 /**
  * From each state to those it may become. There is no way from `sending` to one that is sent again
- * without the provider's word: a lost lease leads to `unknown`. That a provider has a message after
+ * without the provider's word: a lost lease leads to `unknown`. A message is claimed and begun in one
+ * transaction (docs/adr/0010), so `claimed` is seen only where another version of the code stored it. That a provider has a message after
  * all, its receipt proves in whatever state the message waits.
  */
 export const transitions: Readonly<Record<MessageState, readonly MessageState[]>> = Object.freeze({
-  scheduled: ['claimed', 'held', 'expired', 'cancelled', 'suppressed', 'sent', 'delivered', 'read'],
-  held: ['scheduled', 'claimed', 'expired', 'cancelled', 'suppressed', 'sent', 'delivered', 'read'],
+  scheduled: [
+    'claimed',
+    'held',
+    'sending',
+    'expired',
+    'cancelled',
+    'suppressed',
+    'sent',
+    'delivered',
+    'read',
+  ],
+  held: [
+    'scheduled',
+    'claimed',
+    'sending',
+    'expired',
+    'cancelled',
+    'suppressed',
+    'sent',
+    'delivered',
+    'read',
+  ],
   claimed: [
     'scheduled',
     'held',
@@ -46,6 +67,7 @@ export const transitions: Readonly<Record<MessageState, readonly MessageState[]>
     'claimed',
     'scheduled',
     'held',
+    'sending',
     'expired',
     'cancelled',
     'suppressed',

@@ -120,5 +120,5 @@ async function judgeAtOnce(
     const nextAt = verdict.state === 'held' ? verdict.until : null;
     return [{ id, leaseEpoch, patientId, state, reason, nextAt }];
   });
-  await commitStayed(trx, clinic.id, 'scheduled', stayed, now);
+  await commitStayed(trx, clinic.id, stayed, now);
 }

@@ -28,8 +28,7 @@ const timeout = 240_000;
 const points: readonly FaultPoint[] = [
   'after_recover',
   'after_expire',
-  'before_claim_commit',
-  'after_claim',
+  'after_pick',
   'after_locks',
   'after_judge',
   'before_begin_commit',

@@ -29,10 +29,10 @@ t.test('a call that may be on the wire is never followed by another unasked', as
   t.notOk(mayBecome('sent', 'retry'));
 });
 
-t.test('only a claim leads to sending', async (t) => {
+t.test('only what waits, and can still be taken back, leads to sending', async (t) => {
   t.same(
-    messageStates.filter((from) => mayBecome(from, 'sending')),
-    ['claimed'],
+    messageStates.filter((from) => mayBecome(from, 'sending')).sort(),
+    [...withdrawableStates].sort(),
   );
 });
 
