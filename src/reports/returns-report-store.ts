@@ -254,7 +254,8 @@ async function countArms(
   now: Temporal.Instant,
 ): Promise<Map<string, ArmCount>> {
   // What was called off had passed every check as much as what was sent. Somebody in both arms is
-  // the outcome of a merge, and tells nothing.
+  // the outcome of a merge, and tells nothing. Who came or booked between planning and the due instant
+  // passed no check when it counted, in either arm.
   const { rows } = await sql<ArmCount>`
     with days as (${windowDays(windows)}),
     occurrences as (
@@ -264,9 +265,17 @@ async function countArms(
         and d.bucket = width_bucket(j.due_at, ${windows.bounds}::text::timestamptz[])
       where j.clinic_id = ${clinic.id} and j.due_at <= ${now}
         and j.due_at >= ${period.opensAt} and j.due_at < ${period.closesAt}
-        and (j.holdout or j.state = 'cancelled' or exists (
+        and (j.holdout or j.state = 'cancelled' or (j.state = 'suppressed' and j.reason = 'visited') or exists (
           select from messages m
           where m.clinic_id = ${clinic.id} and m.journey_id = j.id and m.sent_at is not null))
+        and not exists (
+          select from attendances a
+          where a.clinic_id = ${clinic.id} and a.patient_id = j.patient_id
+            and a.anchor_at >= j.created_at and a.anchor_at < j.due_at)
+        and not exists (
+          select from appointments b
+          where b.clinic_id = ${clinic.id} and b.patient_id = j.patient_id and b.deleted_at is null
+            and b.booked_at >= j.created_at and b.booked_at < j.due_at)
       window arm as (partition by j.rule_id, j.patient_id)
     ), outcomes as (
       select o.rule_id, o.holdout, o.is_mixed, exists (

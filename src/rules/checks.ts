@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto';
 import type { Clinic } from '../history/clinic.ts';
 import type { ConsentBlock } from '../history/consent-store.ts';
 import { type ContactChoice, type ContactTerms, chooseContact } from './choose-contact.ts';
+import { type Arm, type Units, unitsOf } from './holdout.ts';
 import type { Rule } from './rule.ts';
 import type { Occasion } from './selection-store.ts';
 import { triggerOf } from './triggers/triggers.ts';
@@ -23,6 +23,9 @@ export interface Case {
   choice: ContactChoice;
   /** For each contact of the choice; absent where nothing blocks it. */
   blocks: (ConsentBlock | undefined)[];
+  units: Units;
+  /** Whether it is held out, to measure what the rule is worth. */
+  arm: Arm;
 }
 
 export interface CheckRow {
@@ -96,11 +99,9 @@ export const checks: readonly CheckRow[] = [
   },
   {
     name: 'holdout',
-    find: ({ rule, occasion, choice }) =>
-      isHeldOut(rule, occasion, choice.contacts[0]?.address ?? null) ? 'holdout' : null,
+    find: ({ arm }) => (arm === 'holdout' ? 'holdout' : null),
     outcome: () => 'suppressed',
-    seen: ({ rule, occasion, choice }) =>
-      isHeldOut(rule, occasion, choice.contacts[0]?.address ?? null),
+    seen: ({ arm }) => arm,
     wanted: ({ rule }) => ({ share: rule.definition.holdout }),
   },
 ];
@@ -119,14 +120,25 @@ export function decide(asked: Case, terms: CheckTerms): Decision {
   return { outcome: 'due', reason: null, check: null };
 }
 
-/** Everything about an occasion but what consent says, which is asked for many at once. */
-export function openCase(rule: Rule, occasion: Occasion, terms: CheckTerms): Omit<Case, 'blocks'> {
+/** Everything about an occasion but consent and its arm, which are asked for many at once. */
+export function openCase(
+  rule: Rule,
+  occasion: Occasion,
+  terms: CheckTerms,
+): Omit<Case, 'blocks' | 'arm'> {
+  const choice = chooseContact(rule.definition, 0, occasion, terms);
   return {
     rule,
     occasion,
     expiresAt: expiryOf(rule, occasion, terms.clinic.timeZone),
-    choice: chooseContact(rule.definition, 0, occasion, terms),
+    choice,
+    units: unitsOf(rule, occasion, choice.contacts[0]?.address ?? null),
   };
+}
+
+/** Whether nothing speaks against it but, perhaps, that it is held out: such a case has an arm. */
+export function takesPart({ outcome, reason }: Decision): boolean {
+  return outcome === 'due' || reason === 'holdout';
 }
 
 /** After an appointment that stands in the way, the time to catch up begins with it. */
@@ -138,18 +150,4 @@ function expiryOf(rule: Rule, occasion: Occasion, clinicZone: string): Temporal.
     rule.definition,
     clinicZone,
   );
-}
-
-const shareOf = 2 ** 32;
-
-/** Who lives together, or shares an address, is in one arm: they would tell each other. */
-function isHeldOut(
-  { id, definition }: Rule,
-  { household, patientId }: Occasion,
-  address: string | null,
-): boolean {
-  if (definition.holdout === 0) return false;
-  const unit = household !== null ? `household:${household}` : (address ?? `patient:${patientId}`);
-  const hash = createHash('sha256').update(`${id} ${unit}`).digest();
-  return hash.readUInt32BE(0) / shareOf < definition.holdout;
 }

@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import type { Trx } from '../database/connect.ts';
 import { withdrawMessages } from '../outbox/message-store.ts';
+import { lendArms } from './holdout-store.ts';
 
 /** What a merge does to journeys: the survivor takes over those of the retired. */
 
@@ -19,6 +20,7 @@ export async function moveToSurvivors(
   const pairs = await findMerged(trx, clinicId, patientIds);
   if (pairs.length === 0) return [...patientIds];
   await movePatients(trx, clinicId, pairs, now);
+  await lendArms(trx, clinicId, pairs);
   const survivors = new Map(pairs.map(({ retired, survivor }) => [retired, survivor]));
   return [...new Set(patientIds.map((id) => survivors.get(id) ?? id))].sort();
 }

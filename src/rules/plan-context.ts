@@ -9,8 +9,10 @@ import { lastAllowedBefore } from '../history/send-window.ts';
 import { type ChannelDeps, effectiveChannels } from '../outbox/channel-store.ts';
 import type { NewMessage } from '../outbox/message-store.ts';
 import { findTemplates } from '../outbox/template-store.ts';
-import { type Case, type CheckTerms, openCase } from './checks.ts';
+import { type Case, type CheckTerms, decide, openCase, takesPart } from './checks.ts';
 import type { Contact } from './choose-contact.ts';
+import { type Arm, assignArms } from './holdout.ts';
+import { findArms, keepArms } from './holdout-store.ts';
 import type { Rule, RuleDefinition } from './rule.ts';
 import type { Occasion } from './selection-store.ts';
 import { triggerOf } from './triggers/triggers.ts';
@@ -59,7 +61,37 @@ export async function openCases(
       contacts: choice.contacts,
     })),
   );
-  return cases.map((asked, index) => ({ ...asked, blocks: blocks[index] ?? [] }));
+  const arms = await findCaseArms(trx, terms.clinic.id, rule, cases);
+  return cases.map((asked, index) => ({
+    ...asked,
+    blocks: blocks[index] ?? [],
+    arm: arms[index] ?? 'treated',
+  }));
+}
+
+async function findCaseArms(
+  trx: Trx,
+  clinicId: string,
+  rule: Rule,
+  cases: readonly Pick<Case, 'units'>[],
+): Promise<Arm[]> {
+  if (rule.definition.holdout === 0) return [];
+  const units = cases.map((asked) => asked.units);
+  return assignArms(rule, units, await findArms(trx, clinicId, rule.id, units));
+}
+
+/** Keeps, when they are planned, the arms of those who take part in what the rule's holdout measures. */
+export async function keepCaseArms(
+  trx: Trx,
+  rule: Rule,
+  cases: readonly Case[],
+  terms: CheckTerms,
+): Promise<void> {
+  if (rule.definition.holdout === 0) return;
+  const assignments = cases
+    .filter((asked) => takesPart(decide(asked, terms)))
+    .map(({ units, arm }) => ({ ...units, arm }));
+  await keepArms(trx, terms.clinic.id, rule.id, assignments, terms.now);
 }
 
 export interface ContactAsk {

@@ -2,7 +2,7 @@ import type { Trx } from '../database/connect.ts';
 import type { Clinic } from '../history/clinic.ts';
 import { horizonAt } from './horizon.ts';
 import { type Planned, writePlans } from './plan-changes.ts';
-import { isAfter, openCases, type RulesDeps, readTerms } from './plan-context.ts';
+import { isAfter, keepCaseArms, openCases, type RulesDeps, readTerms } from './plan-context.ts';
 import { planOccasion } from './plan-occasion.ts';
 import { lockRule, setPlannedThrough } from './rule-store.ts';
 import { streamOccasions } from './selection-store.ts';
@@ -30,6 +30,7 @@ export async function planHorizon(
   const selection = { clinic, definition, window: { after, upTo }, patientIds: null, now };
   for await (const occasions of streamOccasions(trx, selection)) {
     const cases = await openCases(trx, rule, occasions, terms);
+    await keepCaseArms(trx, rule, cases, terms);
     const plans = cases.flatMap((asked) => planOccasion(asked, terms) ?? []);
     const written = await writePlans(trx, clinic.id, plans, now);
     total.planned += written.planned;

@@ -13,7 +13,15 @@ import {
 import { findLostReasons, type LostReason } from './lost-store.ts';
 import { moveToSurvivors } from './move-patients-store.ts';
 import { type Changes, noChanges, type Planned, writeChanges } from './plan-changes.ts';
-import { earlier, isAfter, later, openCases, type RulesDeps, readTerms } from './plan-context.ts';
+import {
+  earlier,
+  isAfter,
+  keepCaseArms,
+  later,
+  openCases,
+  type RulesDeps,
+  readTerms,
+} from './plan-context.ts';
 import { considerOccasion, isBegun, lookBack, withdraw } from './plan-occasion.ts';
 import type { Rule } from './rule.ts';
 import { shareActiveRules } from './rule-store.ts';
@@ -75,7 +83,9 @@ async function gather(
     if (window === null) continue;
     const { definition } = rule;
     const occasions = await selectOccasions(trx, { clinic, definition, window, patientIds, now });
-    cases.push(...(await openCases(trx, rule, occasions, terms)));
+    const found = await openCases(trx, rule, occasions, terms);
+    await keepCaseArms(trx, rule, found, terms);
+    cases.push(...found);
   }
   const keys = cases.map(({ rule, occasion }) => ({ ...occasion, ruleId: rule.id }));
   const journeys = await lockJourneys(trx, clinic.id, patientIds, keys);
