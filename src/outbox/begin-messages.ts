@@ -223,11 +223,12 @@ export async function judgeAll(
 ): Promise<Map<string, Verdict>> {
   const asks = all.map((facts) => ({ key: facts.id, ...facts }));
   const { careNeedsGrant } = clinicConsentTerms(clinic);
+  const openings = new Map<string, Temporal.Instant | null>();
   const blocks = await blockedByConsent(trx, clinic.id, asks, careNeedsGrant);
   return new Map(
     all.map((facts) => [
       facts.id,
-      judgeMessage(facts, { clinic, now, consent: blocks.get(facts.id) }),
+      judgeMessage(facts, { clinic, now, consent: blocks.get(facts.id), openings }),
     ]),
   );
 }

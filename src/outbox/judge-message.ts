@@ -12,6 +12,8 @@ export interface JudgeTerms {
   now: Temporal.Instant;
   /** What consent says of this message. */
   consent: 'opted-out' | 'no-consent' | undefined;
+  /** Filled while a batch is judged, since nearly all its messages ask for the same hours. */
+  openings: Map<string, Temporal.Instant | null>;
 }
 
 /** How often a message is looked at again whose obstacle leaves no instant of its own. */
@@ -43,7 +45,12 @@ function judgeLife(facts: GuardFacts, { now }: JudgeTerms): Verdict | null {
 }
 
 function judgeAnchor(facts: GuardFacts): Verdict | null {
-  return facts.anchorHolds ? null : { state: 'cancelled', reason: 'appointment-changed' };
+  if (facts.anchorHolds) return null;
+  const isTreatment = facts.guard.anchor?.kind === 'treatment';
+  return {
+    state: 'cancelled',
+    reason: isTreatment ? 'treatment-changed' : 'appointment-changed',
+  };
 }
 
 function judgeAnswers(facts: GuardFacts): Verdict | null {
@@ -93,19 +100,30 @@ function judgeContact(facts: GuardFacts, { now, consent }: JudgeTerms): Verdict 
 /** Staff and the host's portal may be given something to do at any hour. */
 const channelsAtAnyHour: readonly string[] = ['inbox', 'task'];
 
-function judgeHours(facts: GuardFacts, { clinic, now }: JudgeTerms): Verdict | null {
+function judgeHours(facts: GuardFacts, terms: JudgeTerms): Verdict | null {
   if (channelsAtAnyHour.includes(facts.channel)) return null;
-  const opening = nextOpening(now, {
-    purpose: facts.purpose,
-    zone: facts.timeZone ?? clinic.timeZone,
-    sendWindow: clinic.settings.sendWindow,
-    policy: countryPolicy(clinic.country),
-    ignoresSendWindow: facts.guard.sendWindow === false,
-  });
+  const { now } = terms;
+  const opening = openingFor(facts, terms);
   if (opening !== null && Temporal.Instant.compare(opening, now) <= 0) return null;
   if (opening === null || Temporal.Instant.compare(opening, facts.expiresAt) >= 0)
     return { state: 'expired', reason: 'send-window' };
   return { state: 'held', reason: 'send-window', until: opening };
+}
+
+function openingFor(
+  { purpose, timeZone, guard }: GuardFacts,
+  { clinic, now, openings }: JudgeTerms,
+): Temporal.Instant | null {
+  const zone = timeZone ?? clinic.timeZone;
+  const ignoresSendWindow = guard.sendWindow === false;
+  const key = `${purpose} ${zone} ${ignoresSendWindow}`;
+  const known = openings.get(key);
+  if (known !== undefined) return known;
+  const { sendWindow } = clinic.settings;
+  const policy = countryPolicy(clinic.country);
+  const opening = nextOpening(now, { purpose, zone, sendWindow, policy, ignoresSendWindow });
+  openings.set(key, opening);
+  return opening;
 }
 
 /** Whether this message is one of the contacts that a person gets only so many of. */

@@ -10,7 +10,7 @@ export interface OutcomeRecorder {
   drained(): Promise<void>;
 }
 
-const togetherMin = 64;
+const togetherMin = 256;
 const silenceMs = 100;
 
 export function createOutcomeRecorder(

@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import type { Trx } from '../database/connect.ts';
+import { type ColumnTypes, rowSet } from '../database/row-set.ts';
 import type { MessageState } from '../database/tables.ts';
 import { wakeClinic } from '../history/clinic-work-store.ts';
 import { callPlanner } from './call-planner.ts';
@@ -13,6 +14,24 @@ interface Recorded {
   journeyContinues: boolean;
   nextAt: Temporal.Instant | null;
 }
+
+const settlementColumns: ColumnTypes<Settlement> = {
+  id: 'uuid',
+  leaseEpoch: 'int',
+  attemptNo: 'int',
+  state: 'text',
+  reason: 'text',
+  nextAt: 'text',
+  isSettled: 'boolean',
+  providerMessageId: 'text',
+  segments: 'int',
+  costMicros: 'bigint',
+  costCurrency: 'text',
+  outcome: 'text',
+  errorClass: 'text',
+  providerCode: 'text',
+  httpStatus: 'int',
+};
 
 /**
  * S3: records what providers answered, fenced by lease and attempt. That a provider took a message is
@@ -30,10 +49,7 @@ export async function recordOutcomes(
   const refused = settlements.filter(({ outcome }) => outcome !== 'accepted').map(({ id }) => id);
   const { rows } = await sql<Recorded>`
     with told as (
-      select * from jsonb_to_recordset(${JSON.stringify(settlements)}::jsonb) as t (id uuid, "leaseEpoch" integer,
-        "attemptNo" smallint, state text, reason text, "nextAt" timestamptz, "isSettled" boolean,
-        "providerMessageId" text, segments smallint, "costMicros" bigint, "costCurrency" text, outcome text,
-        "errorClass" text, "providerCode" text, "httpStatus" smallint)
+      select * from ${rowSet(settlements, settlementColumns, 't')}
     ), held as materialized (
       select id, state, lease_epoch, attempt_no from messages
       where clinic_id = ${clinicId} and id = any(${ids}::uuid[]) order by id for no key update
@@ -52,7 +68,7 @@ export async function recordOutcomes(
     update messages m set
       state = case when m.state in ('sending', 'unknown') then t.state else m.state end,
       reason = case when m.state in ('sending', 'unknown') then t.reason else m.reason end,
-      next_at = case when m.state in ('sending', 'unknown') then t."nextAt" else m.next_at end,
+      next_at = case when m.state in ('sending', 'unknown') then t."nextAt"::timestamptz else m.next_at end,
       lease_until = null,
       provider_message_id = coalesce(t."providerMessageId", m.provider_message_id),
       segments = coalesce(t.segments, m.segments),
