@@ -62,6 +62,15 @@ export function invalid(pointer: string, code: string, detail: string): AppError
   return new AppError('validation', detail, { faults: [{ pointer, code, detail }] });
 }
 
+/** Limits of ours that a fault may name; `too-large` is also that of a body. */
+const limitFaults = new Set(['too-deep', 'too-many-values', 'too-large', 'over-limit']);
+
+/** What faults in an input are: a 422 where each is a limit of ours that was passed, else a 400. */
+export function inputErrorCode(faults: readonly Fault[]): 'validation' | 'unprocessable' {
+  const isOverLimit = faults.length > 0 && faults.every(({ code }) => limitFaults.has(code));
+  return isOverLimit ? 'unprocessable' : 'validation';
+}
+
 /** The same answer for what does not exist and for what belongs to another clinic. */
 export function notFound(noun: string): AppError {
   return new AppError('not-found', `There is no such ${noun}.`);

@@ -6,16 +6,24 @@
 const microPlaces = 6;
 const microsOfOne = 1_000_000;
 
-const placesByCurrency = new Map<string, number>();
+/**
+ * ISO 4217, where it is not 2. What is stored counts in these units, so they may not change with the
+ * runtime's own table, which follows what people pay in cash and gives COP none.
+ */
+const placesByCurrency: Readonly<Record<number, readonly string[]>> = Object.freeze({
+  0: 'BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF'.split(' '),
+  3: 'BHD IQD JOD KWD LYD OMR TND'.split(' '),
+  4: 'CLF UYW'.split(' '),
+});
+const unusualPlaces = new Map(
+  Object.entries(placesByCurrency).flatMap(([places, currencies]) =>
+    currencies.map((currency) => [currency, Number(places)] as const),
+  ),
+);
 
-/** How many places a currency has: 2 for RUB, 0 for CLP. */
+/** How many places a currency has: 2 for RUB and COP, 0 for CLP. */
 export function currencyPlaces(currency: string): number {
-  const known = placesByCurrency.get(currency);
-  if (known !== undefined) return known;
-  const format = new Intl.NumberFormat('en', { style: 'currency', currency });
-  const places = format.resolvedOptions().maximumFractionDigits ?? 2;
-  placesByCurrency.set(currency, places);
-  return places;
+  return unusualPlaces.get(currency) ?? 2;
 }
 
 /** `formatMicros(12_500_000)` is `12.50`, `formatMicros(7_900)` is `0.0079`. */

@@ -3,7 +3,7 @@ import type { Fault } from './errors.ts';
 
 /** Turns what a schema found into faults that point at the field, with codes of ours that stay. */
 export function schemaFaults(errors: readonly TLocalizedValidationError[], at = ''): Fault[] {
-  const faults = errors.flatMap((error) => faultsOf(error, at));
+  const faults = withoutUnions(errors).flatMap((error) => faultsOf(error, at));
   const seen = new Set<string>();
   return faults.filter(({ pointer, code }) => {
     const key = `${pointer} ${code}`;
@@ -11,6 +11,31 @@ export function schemaFaults(errors: readonly TLocalizedValidationError[], at = 
     seen.add(key);
     return true;
   });
+}
+
+/**
+ * Of what may also be null, only what else is wrong with it is told; that no alternative fits is told
+ * where nothing says why.
+ */
+function withoutUnions(errors: readonly TLocalizedValidationError[]): TLocalizedValidationError[] {
+  const unions = errors.filter(({ keyword }) => keyword === 'anyOf');
+  const told = errors.filter(
+    (error) =>
+      error.keyword !== 'anyOf' &&
+      !(
+        isNullAlternative(error) &&
+        unions.some((union) => union.instancePath === error.instancePath)
+      ),
+  );
+  const unexplained = unions.filter(
+    ({ instancePath: at }) =>
+      !told.some(({ instancePath: path }) => path === at || path.startsWith(`${at}/`)),
+  );
+  return [...told, ...unexplained];
+}
+
+function isNullAlternative(error: TLocalizedValidationError): boolean {
+  return error.keyword === 'type' && error.params.type === 'null';
 }
 
 const codes: Readonly<Record<string, string>> = Object.freeze({

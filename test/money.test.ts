@@ -15,6 +15,8 @@ t.test('an amount shows the places of its currency', async (t) => {
   t.equal(formatMinor(25_000, 'CLP'), '25000');
   t.equal(formatMinor(1_234, 'KWD'), '1.234');
   t.equal(currencyPlaces('BRL'), 2);
+  t.equal(currencyPlaces('COP'), 2, 'cash has none, ISO 4217 does');
+  t.equal(currencyPlaces('KWD'), 3);
 });
 
 t.test('minor units and millionths of a unit are the same money', async (t) => {

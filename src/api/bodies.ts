@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify';
-import { AppError } from '../errors.ts';
+import { AppError, inputErrorCode } from '../errors.ts';
 import { findFault, parseJson } from '../strict-json.ts';
 import type { App } from './app-types.ts';
 
@@ -47,7 +47,7 @@ export function readJson(request: FastifyRequest, text: string): unknown {
       throw new AppError('too-large', `A body may have ${bodyBytesMax} bytes at most.`);
     }
     const fault = findFault(value);
-    if (fault) throw new AppError('validation', fault.detail, { faults: [fault] });
+    if (fault) throw new AppError(inputErrorCode([fault]), fault.detail, { faults: [fault] });
     return value;
   }
   if (items.length > batchItemsMax) {

@@ -39,7 +39,7 @@ export function sendProblem(
   request: FastifyRequest,
   reply: FastifyReply,
 ): FastifyReply {
-  const known = toAppError(error);
+  const known = isFastifyError(error) ? fromFastify(error, request) : toAppError(error);
   if (known.status >= 500) {
     request.log.error(
       { err: error, code: known.code, route: routeOf(request) },
@@ -74,7 +74,6 @@ function toAppError(error: unknown): AppError {
   if (error instanceof AppError) return error;
   const trouble = databaseTrouble(error);
   if (trouble !== null) return toleratedTrouble(trouble, error);
-  if (isFastifyError(error)) return fromFastify(error);
   return new AppError('internal', 'The request could not be served.', { cause: error });
 }
 
@@ -106,14 +105,17 @@ const fastifyCodes: Readonly<Record<string, [ErrorCode, string]>> = {
     'unsupported-media-type',
     'This content type is not taken here.',
   ],
-  FST_ERR_CTP_BODY_TOO_LARGE: ['too-large', 'The body is over the limit.'],
   FST_ERR_HANDLER_TIMEOUT: ['unavailable', 'The request took too long.'],
   FST_ERR_ASYNC_CONSTRAINT: ['validation', 'The request is malformed.'],
   FST_ERR_MAX_PARAM_LENGTH: ['not-found', 'There is no such path.'],
   FST_ERR_BAD_URL: ['validation', 'The path is malformed.'],
 };
 
-function fromFastify(error: FastifyError): AppError {
+function fromFastify(error: FastifyError, request: FastifyRequest): AppError {
+  if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
+    const { bodyLimit } = request.routeOptions;
+    return new AppError('too-large', `A body may have ${bodyLimit} bytes at most.`);
+  }
   const [code, detail] = fastifyCodes[error.code] ?? [];
   if (code && detail) {
     return new AppError(code, detail, code === 'unavailable' ? { retryAfterSeconds: 5 } : {});

@@ -5,7 +5,7 @@ import { recordAudit } from './audit-store.ts';
 import type { Clinic, ClinicSettings } from './clinic.ts';
 import { lockClinic, updateClinic } from './clinic-store.ts';
 import { wakeClinic } from './clinic-work-store.ts';
-import { isSendWindow } from './send-window.ts';
+import { defaultSendWindow, isSendWindow } from './send-window.ts';
 
 /** What may be changed of a clinic; null clears a setting, what is absent stays. */
 export type ClinicChange = Partial<
@@ -17,23 +17,31 @@ export type SettingsChange = {
   [Name in keyof ClinicSettings]?: ClinicSettings[Name] | null | undefined;
 };
 
+/** As it is asked for: a window or caps may name one of their two, and keep the other. */
+export type ClinicWish = Omit<ClinicChange, 'sendWindow' | 'caps'> & {
+  sendWindow?: Wish<NonNullable<ClinicSettings['sendWindow']>> | null | undefined;
+  caps?: Wish<ClinicSettings['caps']> | null | undefined;
+};
+type Wish<Fields> = { [Name in keyof Fields]?: Fields[Name] | undefined };
+
 /** @throws AppError a 400 that names the field. @returns null when there is no such clinic. */
 export async function changeClinic(
   trx: Trx,
   clinicId: string,
-  change: ClinicChange,
+  wish: ClinicWish,
   actor: string,
   now: Temporal.Instant,
 ): Promise<Clinic | null> {
-  checkChange(change);
   const clinic = await lockClinic(trx, clinicId);
   if (clinic === null) return null;
+  const change = completed(wish, clinic.settings);
+  checkChange(change);
   const { name, timeZone, country, language, currency, ...settings } = change;
   const changed = await updateClinic(trx, clinicId, {
     ...defined({ name, timeZone, country, language, currency }),
     settings: changeSettings(clinic.settings, settings),
   });
-  const detail = { fields: Object.keys(change) };
+  const detail = { fields: Object.keys(wish) };
   await recordAudit(
     trx,
     clinicId,
@@ -44,6 +52,16 @@ export async function changeClinic(
   await wakeClinic(trx, clinicId, 'plan', now);
   await wakeClinic(trx, clinicId, 'dispatch', now);
   return changed;
+}
+
+function completed(wish: ClinicWish, settings: ClinicSettings): ClinicChange {
+  const { sendWindow, caps, ...rest } = wish;
+  const oldWindow = settings.sendWindow ?? defaultSendWindow;
+  return {
+    ...rest,
+    sendWindow: sendWindow && { ...oldWindow, ...defined(sendWindow) },
+    caps: caps && { ...settings.caps, ...defined(caps) },
+  };
 }
 
 /** @throws AppError */
@@ -68,8 +86,10 @@ function changeSettings(settings: ClinicSettings, change: SettingsChange): Clini
   return Object.fromEntries(kept) as unknown as ClinicSettings;
 }
 
-function defined<Fields extends object>(fields: Fields): Partial<Fields> {
+type Defined<Fields> = { [Name in keyof Fields]?: Exclude<Fields[Name], undefined> };
+
+function defined<Fields extends object>(fields: Fields): Defined<Fields> {
   return Object.fromEntries(
     Object.entries(fields).filter(([, value]) => value !== undefined),
-  ) as Partial<Fields>;
+  ) as Defined<Fields>;
 }

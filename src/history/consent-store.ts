@@ -172,21 +172,29 @@ export async function findOptOut(trx: Trx, clinicId: string, id: string): Promis
   return { ...rest, patientId, createdAt, liftedAt };
 }
 
-/** The opt-outs that hold now for a person: their own, and those of every address of theirs. */
+const optOutsOfPatientMax = 1_000;
+
+/** The opt-outs that hold now, oldest first; for a person their own, and those of every address of theirs. */
 export async function listOptOuts(
   trx: Trx,
   clinicId: string,
-  patientId: string,
+  /** Null for all of the clinic's. */
+  patientId: string | null,
+  page: { afterId: string | null; limit: number } = { afterId: null, limit: optOutsOfPatientMax },
 ): Promise<OptOut[]> {
+  const whose =
+    patientId === null
+      ? sql``
+      : sql`and (patient_id = ${patientId} or address in (
+        select address from patient_contact_points p
+        where p.clinic_id = ${clinicId} and p.patient_id = ${patientId}))`;
+  const after = page.afterId === null ? sql`` : sql`and id > ${page.afterId}`;
   const { rows } = await sql<OptOut>`
     select id, patient_id as "patientId", address, channel, purpose, origin,
            created_at as "createdAt", lifted_at as "liftedAt"
     from opt_outs o
-    where clinic_id = ${clinicId} and lifted_at is null
-      and (patient_id = ${patientId} or address in (
-        select address from patient_contact_points p
-        where p.clinic_id = ${clinicId} and p.patient_id = ${patientId}))
-    order by created_at, id`.execute(trx);
+    where clinic_id = ${clinicId} and lifted_at is null ${whose} ${after}
+    order by id limit ${page.limit}`.execute(trx);
   return rows;
 }
 

@@ -325,7 +325,10 @@ export function readPatient(value: unknown, context: ReadContext): Reading<ReadP
 
 const partialDateForm = /^(\d{4})(?:-(\d{2}))?$/;
 
-/** What is no day anyone can have been born on is dropped with a warning: never guessed, never a rejection. */
+/**
+ * A day that no calendar has is a slip that its host can mend, so it is refused. What stands for "not
+ * known", such as 0000-00-00, is dropped with a warning: never guessed, never a rejection.
+ */
 function readBirthDate(
   value: string | undefined,
   today: string,
@@ -338,8 +341,25 @@ function readBirthDate(
   if (firstDay !== null && isDay(firstDay) && firstDay <= today) {
     return { birth_date: null, birth_date_text: value };
   }
-  findings.warnings.push({ pointer: '/birthDate', code: 'impossible-date' });
+  if (isOnNoCalendar(value)) {
+    findings.faults.push({
+      pointer: '/birthDate',
+      code: 'impossible-date',
+      detail: 'No calendar has this day.',
+    });
+  } else {
+    findings.warnings.push({ pointer: '/birthDate', code: 'impossible-date' });
+  }
   return { birth_date: null, birth_date_text: null };
+}
+
+const dayForm = /^(\d{4})-(\d{2})-(\d{2})$/;
+
+/** True for 2001-02-30; the zeros that databases write for "not known" are another thing. */
+function isOnNoCalendar(value: string): boolean {
+  const [year = 0, month = 0, day = 0] = dayForm.exec(value)?.slice(1).map(Number) ?? [];
+  if (year === 0 || month === 0 || day === 0) return false;
+  return month > 12 || day > Temporal.PlainYearMonth.from({ year, month }).daysInMonth;
 }
 
 const languages = new Map<string, string | null>();

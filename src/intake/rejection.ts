@@ -1,4 +1,4 @@
-import { AppError, type ErrorCode, errorCodes, type Fault } from '../errors.ts';
+import { AppError, type ErrorCode, errorCodes, type Fault, inputErrorCode } from '../errors.ts';
 
 /** Why one item of a batch was not taken; the rest was. */
 export interface Problem {
@@ -17,7 +17,7 @@ export interface Rejection {
 }
 
 export function validationProblem(faults: Fault[]): Problem {
-  return problem('validation', faults[0]?.detail ?? errorCodes.validation.title, faults);
+  return problem(inputErrorCode(faults), faults[0]?.detail ?? errorCodes.validation.title, faults);
 }
 
 export function problem(code: ErrorCode, detail: string, errors: Fault[] = []): Problem {

@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import { channelNames } from '../channels/channel.ts';
 import type { Trx } from '../database/connect.ts';
 import type { ChannelName, Purpose } from '../database/tables.ts';
-import { AppError, type Fault } from '../errors.ts';
+import { AppError, type Fault, inputErrorCode } from '../errors.ts';
 import { escapePointer } from '../schema-faults.ts';
 import { recheckHeld } from './message-store.ts';
 import { readyMadeTemplates } from './ready-made/index.ts';
@@ -43,7 +43,9 @@ export async function putTemplate(
 ): Promise<{ template: Template; isNew: boolean }> {
   const faults = [...channelFaults(input.bodies), ...checkBodies(input.bodies)];
   if (faults.length > 0)
-    throw new AppError('validation', 'The template has faults.', { faults: faults.slice(0, 100) });
+    throw new AppError(inputErrorCode(faults), 'The template has faults.', {
+      faults: faults.slice(0, 100),
+    });
   await refuseOverLimit(trx, clinicId, name);
   const values = { purpose: input.purpose, bodies: JSON.stringify(input.bodies), updated_at: now };
   const { rows } = await sql<{ is_new: boolean }>`

@@ -115,7 +115,7 @@ function checkBody(body: TemplateBody, pointer: string): Fault[] {
 function checkText(text: string, pointer: string): Fault[] {
   if (text.length > templateCharactersMax) {
     const detail = `A template takes at most ${templateCharactersMax} characters.`;
-    return [{ pointer, code: 'too-long', detail }];
+    return [{ pointer, code: 'over-limit', detail }];
   }
   const parsed = parseText(text);
   return 'problems' in parsed ? parsed.problems.map((problem) => ({ pointer, ...problem })) : [];

@@ -77,12 +77,15 @@ export async function explainRule(
   const rule = await findRule(trx, clinicId, question.ruleId);
   if (rule === null) throw notFound('rule');
   const terms = await readTerms(deps, trx, clinicId, [rule], now);
-  const on = question.on ?? localDay(now, terms.clinic.timeZone);
-  const recorded = await findRecorded(trx, terms, rule, question, on);
+  const recorded = await findRecorded(trx, terms, rule, question);
+  const on = question.on ?? localDay(recorded?.dueAt ?? now, terms.clinic.timeZone);
   const occasion = await findOccasion(trx, terms, rule, question, recorded, on);
   const messages = recorded ? await journeyMessages(trx, clinicId, [recorded.id]) : [];
+  const found = { occasion, dueAt: recorded?.dueAt ?? occasion?.dueAt ?? null, on };
+  // What left did so in time, whatever time it is now.
+  const asOf = recorded && messages.some(hasLeft) ? { ...terms, now: recorded.dueAt } : terms;
   const list = [
-    ...(await runChecks(trx, terms, rule, question, occasion, on)),
+    ...(await runChecks(trx, asOf, rule, question, found)),
     ...(occasion ? await limitChecks(trx, terms, rule, messages) : []),
   ];
   const verdict = recorded
@@ -93,7 +96,7 @@ export async function explainRule(
     rule: { id: rule.id, version: recorded?.ruleVersion ?? rule.version },
     on,
     occurrence: recorded?.occurrence ?? occasion?.occurrence ?? null,
-    dueAt: (recorded?.dueAt ?? occasion?.dueAt)?.toString() ?? null,
+    dueAt: found.dueAt?.toString() ?? null,
     basis: recorded ? 'recorded' : 'recomputed',
     ...verdict,
     checks: list,
@@ -115,11 +118,10 @@ async function findRecorded(
   trx: Trx,
   { clinic }: CheckTerms,
   rule: Rule,
-  { patientId, on: asked }: ExplainQuestion,
-  on: string,
+  { patientId, on }: ExplainQuestion,
 ): Promise<RecordedJourney | null> {
   const journeys = await findJourneysOf(trx, clinic.id, rule.id, patientId);
-  if (asked === undefined) return journeys[0] ?? null;
+  if (on === undefined) return journeys[0] ?? null;
   return journeys.find(({ dueAt }) => localDay(dueAt, clinic.timeZone) === on) ?? null;
 }
 
@@ -182,10 +184,14 @@ async function runChecks(
   terms: CheckTerms,
   rule: Rule,
   question: ExplainQuestion,
-  occasion: Occasion | null,
-  on: string,
+  {
+    occasion,
+    dueAt,
+    on,
+  }: { occasion: Occasion | null; dueAt: Temporal.Instant | null; on: string },
 ): Promise<ExplainedCheck[]> {
   const { clinic, now } = terms;
+  const isDue = dueAt !== null && localDay(dueAt, clinic.timeZone) === on;
   const list = [
     check('rule-active', rule.state === 'active', 'rule-paused', rule.state, 'active'),
     check(
@@ -196,7 +202,7 @@ async function runChecks(
       rule.definition.trigger,
     ),
     ...(await filterChecks(trx, clinic.id, rule, occasion)),
-    check('due', occasion?.dueDay === on, 'not-due', occasion?.dueAt.toString() ?? null, on),
+    check('due', isDue, 'not-due', dueAt?.toString() ?? null, on),
   ];
   if (occasion !== null && rule.activeFrom !== null) {
     const isSince = isAfter(occasion.dueAt, rule.activeFrom);
@@ -304,9 +310,21 @@ function check(
     name,
     passed,
     reason: passed ? null : reason,
-    seen: seen ?? null,
+    seen: inUtc(seen) ?? null,
     wanted: wanted ?? null,
   };
+}
+
+const databaseTimeForm = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?[+-]\d\d(?::\d\d)?$/;
+
+/** PostgreSQL writes a time in JSON with an offset; times go out as UTC with a Z. */
+function inUtc(value: unknown): unknown {
+  if (typeof value === 'string') {
+    return databaseTimeForm.test(value) ? Temporal.Instant.from(value).toString() : value;
+  }
+  if (Array.isArray(value)) return value.map(inUtc);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, inUtc(inner)]));
 }
 
 type Verdict = Pick<Explanation, 'outcome' | 'reason'>;

@@ -262,7 +262,7 @@ export async function deleteRule(
 
 export interface RuleVersion {
   version: number;
-  definition: RuleDefinition;
+  definition: ReturnType<typeof definitionOut>;
   changedAt: Temporal.Instant;
   changedBy: string;
 }
@@ -282,7 +282,7 @@ export async function listRuleVersions(
     .execute();
   return rows.map((row) => ({
     version: row.version,
-    definition: row.definition as RuleDefinition,
+    definition: definitionOut(row.definition as RuleDefinition),
     changedAt: row.changed_at,
     changedBy: row.changed_by,
   }));
@@ -301,18 +301,19 @@ export async function templatesOf(
 
 /** A rule as the API shows it. */
 export function toRuleOut(rule: Rule): RuleOut {
-  const { steps, ...definition } = rule.definition;
   return {
     id: rule.id,
     state: rule.state,
     version: rule.version,
-    ...definition,
-    audience: definition.audience ?? null,
-    steps: steps.map(toStep),
+    ...definitionOut(rule.definition),
     activeFrom: rule.activeFrom?.toString() ?? null,
     createdAt: rule.createdAt.toString(),
     updatedAt: rule.updatedAt.toString(),
   };
+}
+
+function definitionOut({ steps, ...definition }: RuleDefinition) {
+  return { ...definition, audience: definition.audience ?? null, steps: steps.map(toStep) };
 }
 
 function selectRules(trx: Trx, clinicId: string) {

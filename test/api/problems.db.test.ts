@@ -129,10 +129,10 @@ t.test('hostile JSON is refused by what is wrong with it', async (t) => {
   isProblem(
     t,
     await put(`{"attributes":${'['.repeat(100_000)}${']'.repeat(100_000)}}`),
-    400,
-    'validation',
+    422,
+    'unprocessable',
   );
-  isProblem(t, await put(`{"tags":[${'"a",'.repeat(6_000)}"b"]}`), 400, 'validation');
+  isProblem(t, await put(`{"tags":[${'"a",'.repeat(6_000)}"b"]}`), 422, 'unprocessable');
   isProblem(t, await put(`{"city":"${'x'.repeat(300_000)}"}`), 413, 'too-large');
   for (const value of ['"true"', '1', '0', '["x"]']) {
     isProblem(t, await put(`{"active":${value}}`), 400, 'validation', '/active');

@@ -118,7 +118,7 @@ t.test('a template with a wrong name is refused when it is saved, with its place
       '/bodies/email/pt-BR/html unknown-name',
       '/bodies/email/pt-BR/subject line-break',
       '/bodies/email/no language language',
-      '/bodies/email/en/html too-long',
+      '/bodies/email/en/html over-limit',
       '/bodies/email/en/text empty',
       '/bodies/a~1b~0/es/text unknown-name',
     ],

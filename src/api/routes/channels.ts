@@ -1,6 +1,7 @@
 import { type Static, Type } from 'typebox';
 import { channelNames } from '../../channels/channel.ts';
-import { notFound } from '../../errors.ts';
+import { defaultProvider } from '../../channels/registry.ts';
+import { invalid, notFound } from '../../errors.ts';
 import type { Clinic } from '../../history/clinic.ts';
 import { formatMicros } from '../../money.ts';
 import {
@@ -45,12 +46,14 @@ const Options = Type.Object(
 
 const ChannelIn = strict(
   {
-    provider: Type.String({
-      minLength: 1,
-      maxLength: 50,
-      description: 'Who delivers.',
-      examples: ['smsc'],
-    }),
+    provider: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 50,
+        description: "Who delivers; the channel's first if absent, such as `smsc` for SMS.",
+        examples: ['smsc'],
+      }),
+    ),
     enabled: Type.Optional(Type.Boolean({ description: 'On unless told.' })),
     credentials: Type.Optional(
       Type.Object(
@@ -156,7 +159,10 @@ export const channelRoutes = (deps: AppDeps) => async (app: App) => {
     async (request) => {
       const { clinic, now, run } = atClinic(deps, request);
       const name = channelOf(request.params.channel);
-      const stored = await run((trx) => putChannel(deps, trx, clinic, name, request.body, now));
+      const { provider = defaultProvider(name) } = request.body;
+      if (provider === null) throw invalid('/provider', 'missing', 'This field is required.');
+      const wish = { ...request.body, provider };
+      const stored = await run((trx) => putChannel(deps, trx, clinic, name, wish, now));
       return toOut(deps, stored);
     },
   );

@@ -12,6 +12,7 @@ import {
 } from '../../outbox/message-list-store.ts';
 import { sendHostMessage } from '../../outbox/send-host-message.ts';
 import { templateCharactersMax } from '../../outbox/template.ts';
+import { tickTestClinic } from '../../rules/advance-test-clock.ts';
 import { isUuid } from '../../uuid.ts';
 import type { App } from '../app-types.ts';
 import { type AtClinic, atClinic } from '../at-clinic.ts';
@@ -217,7 +218,7 @@ export const messageRoutes = (deps: AppDeps) => async (app: App) => {
   app.post(
     '/v1/messages',
     {
-      config: { access: 'manage' },
+      config: { access: 'manage', ticks: false },
       schema: {
         operationId: 'createMessage',
         tags: ['Engagement'],
@@ -227,7 +228,8 @@ export const messageRoutes = (deps: AppDeps) => async (app: App) => {
       },
     },
     async (request, reply) => {
-      const { caller, clinic, clinicId, now, run } = atClinic(deps, request);
+      const scene = atClinic(deps, request);
+      const { caller, clinic, clinicId, now, run } = scene;
       const sent = await run(async (trx) => {
         const hostId = parseHostId(request.body.patientId, caller.source);
         const patientId = await findPatientId(trx, clinicId, hostId);
@@ -235,7 +237,7 @@ export const messageRoutes = (deps: AppDeps) => async (app: App) => {
         return sendHostMessage(deps, trx, clinic, { ...request.body, patientId }, now);
       });
       reply.code(201);
-      return toMessageOut(sent, caller.source);
+      return toMessageOut(await afterTick(deps, scene, sent), caller.source);
     },
   );
 
@@ -260,6 +262,20 @@ export const messageRoutes = (deps: AppDeps) => async (app: App) => {
     },
   );
 };
+
+/** In a test clinic what is due now has happened before the answer, which tells what became of it. */
+async function afterTick(
+  deps: AppDeps,
+  { clinic, clinicId, run }: AtClinic,
+  sent: MessageView,
+): Promise<MessageView> {
+  if (clinic.mode !== 'test') return sent;
+  await tickTestClinic(deps, clinicId);
+  const found = await run((trx) => findMessage(trx, clinicId, sent.id));
+  if (found === null) return sent;
+  const { attempts, receipts, ...view } = found;
+  return view;
+}
 
 interface MessageQuery {
   ruleId?: string;

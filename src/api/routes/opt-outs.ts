@@ -1,16 +1,22 @@
 import { type Static, Type } from 'typebox';
 import { channelNames } from '../../channels/channel.ts';
 import { invalid, notFound } from '../../errors.ts';
-import { findOptOut, liftOptOut, listOptOuts, recordOptOut } from '../../history/consent-store.ts';
-import { parseHostId } from '../../history/host-id.ts';
-import { findPatientId } from '../../history/patient-store.ts';
+import {
+  findOptOut,
+  liftOptOut,
+  listOptOuts,
+  type OptOut,
+  recordOptOut,
+} from '../../history/consent-store.ts';
+import { formatHostId, type HostId, parseHostId } from '../../history/host-id.ts';
+import { findPatientId, hostIdsOf } from '../../history/patient-store.ts';
 import { messagesInFlight } from '../../outbox/answer-store.ts';
 import { parsePhone } from '../../phone.ts';
 import { isUuid } from '../../uuid.ts';
 import type { App } from '../app-types.ts';
 import { atClinic } from '../at-clinic.ts';
 import type { AppDeps } from '../deps.ts';
-import { wholeListOf } from '../page.ts';
+import { pageOf, pageQuery, pager } from '../page.ts';
 import { done, HostIdText, Id, Instant, nullable, Purpose, strict } from '../words.ts';
 
 const Channel = Type.Enum([...channelNames, 'call'], { description: 'All of them if absent.' });
@@ -116,41 +122,31 @@ export const optOutRoutes = (deps: AppDeps) => async (app: App) => {
       schema: {
         operationId: 'listOptOuts',
         tags: ['Patients'],
-        summary: 'List what holds now for a patient, also by the addresses they share',
-        querystring: strict({ patientId: HostIdText }),
-        response: { 200: wholeListOf(OptOutOut) },
+        summary: 'List what holds now, of all or of a patient, also by the addresses they share',
+        querystring: strict({ ...pageQuery, patientId: Type.Optional(HostIdText) }),
+        response: { 200: pageOf(OptOutOut) },
       },
     },
     async (request) => {
       const { caller, clinicId, run } = atClinic(deps, request);
       const { patientId: asked } = request.query;
-      const data = await run(async (trx) => {
-        const patientId = await findPatientId(trx, clinicId, parseHostId(asked, caller.source));
-        if (patientId === null) throw notFound('patient');
-        return listOptOuts(trx, clinicId, patientId);
+      const { after, rowsWanted, toPage } = pager(deps, request, clinicId);
+      const page = { afterId: after?.[0] ?? null, limit: rowsWanted };
+      const { optOuts, patients } = await run(async (trx) => {
+        const patientId =
+          asked === undefined
+            ? null
+            : await findPatientId(trx, clinicId, parseHostId(asked, caller.source));
+        if (asked !== undefined && patientId === null) throw notFound('patient');
+        const optOuts = await listOptOuts(trx, clinicId, patientId, page);
+        const ids = optOuts.flatMap((optOut) => optOut.patientId ?? []);
+        return { optOuts, patients: await hostIdsOf(trx, clinicId, ids) };
       });
-      return {
-        data: data.map(
-          ({
-            id,
-            patientId,
-            address,
-            channel,
-            purpose,
-            origin,
-            createdAt,
-          }): Static<typeof OptOutOut> => ({
-            id,
-            patientId: patientId === null ? null : asked,
-            address,
-            channel,
-            purpose,
-            origin,
-            createdAt: createdAt.toString(),
-          }),
-        ),
-        nextCursor: null,
-      };
+      return toPage(
+        optOuts,
+        ({ id }) => [id],
+        (optOut) => toOptOutOut(optOut, patients, caller.source),
+      );
     },
   );
 
@@ -179,6 +175,20 @@ export const optOutRoutes = (deps: AppDeps) => async (app: App) => {
     },
   );
 };
+
+function toOptOutOut(
+  { id, patientId, address, channel, purpose, origin, createdAt }: OptOut,
+  patients: ReadonlyMap<string, HostId>,
+  source: string,
+): Static<typeof OptOutOut> {
+  const hostId = patientId === null ? undefined : patients.get(patientId);
+  return {
+    id,
+    patientId: hostId ? formatHostId(hostId, source) : null,
+    ...{ address, channel, purpose, origin },
+    createdAt: createdAt.toString(),
+  };
+}
 
 /** @throws AppError a 400 unless exactly one of the two is given, and is an address. */
 function whom(

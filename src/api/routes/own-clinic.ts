@@ -1,4 +1,4 @@
-import { type Static, Type } from 'typebox';
+import { type Static, type TSchema, Type } from 'typebox';
 import { withClinic } from '../../database/with-clinic.ts';
 import { notFound } from '../../errors.ts';
 import { changeClinic } from '../../history/change-clinic.ts';
@@ -114,8 +114,11 @@ const settingFields = {
 
 type SettingName = keyof typeof settingFields;
 
-const clearable = <Name extends SettingName>(name: Name) =>
-  Type.Optional(Type.Union([settingFields[name], Type.Null()], { description: 'Null clears it.' }));
+const clearable = <Name extends SettingName>(name: Name) => orNull(settingFields[name]);
+
+function orNull<Schema extends TSchema>(schema: Schema) {
+  return Type.Optional(Type.Union([schema, Type.Null()], { description: 'Null clears it.' }));
+}
 
 export const ClinicPatch = Type.Object(
   {
@@ -124,8 +127,8 @@ export const ClinicPatch = Type.Object(
     country: Type.Optional(clinicFields.country),
     language: Type.Optional(clinicFields.language),
     currency: Type.Optional(clinicFields.currency),
-    sendWindow: clearable('sendWindow'),
-    caps: clearable('caps'),
+    sendWindow: orNull(Type.Partial(settingFields.sendWindow)),
+    caps: orNull(Type.Partial(settingFields.caps)),
     householdMerging: clearable('householdMerging'),
     messagesPerDay: clearable('messagesPerDay'),
     phone: clearable('phone'),

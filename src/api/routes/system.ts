@@ -60,7 +60,8 @@ export const systemRoutes = (deps: AppDeps) => async (app: App) => {
       const ticking = isTicking(deps.health);
       const stopping = deps.health.isStopping;
       const isReady = database && ticking && !stopping;
-      reply.code(isReady ? 200 : 503).header('retry-after', isReady ? undefined : '2');
+      reply.code(isReady ? 200 : 503);
+      if (!isReady) reply.header('retry-after', '2');
       return {
         status: isReady ? ('ready' as const) : ('not-ready' as const),
         database,

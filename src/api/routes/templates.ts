@@ -36,15 +36,15 @@ const Body = strict(
     ),
     text: Type.String({
       minLength: 1,
-      maxLength: templateCharactersMax,
-      description:
-        'With names in double braces, such as `{{patient.name.given}}` or `{{clinic.phone|reception}}`.',
+      description: `With names in double braces, such as \`{{patient.name.given}}\` or \`{{clinic.phone|reception}}\`; at most ${templateCharactersMax} characters.`,
       examples: [
         '{{patient.name.given}}, it is time for your check-up at {{clinic.name}}: {{link.book}}',
       ],
     }),
     html: Type.Optional(
-      Type.String({ maxLength: templateCharactersMax, description: 'For e-mail.' }),
+      Type.String({
+        description: `For e-mail; at most ${templateCharactersMax} characters.`,
+      }),
     ),
   },
   { description: 'The text in one language.' },
