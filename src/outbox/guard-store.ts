@@ -132,6 +132,8 @@ export async function readGuardFacts(
         select from appointments a
         where a.clinic_id = ${clinicId} and a.patient_id = p.id and a.deleted_at is null
           and a.booked_at >= (m.guard->>'since')::timestamptz
+          -- One that was over by then is only told late: it is what the message follows, not an answer to it.
+          and (a.start_at is null or a.start_at >= (m.guard->>'since')::timestamptz)
           and a.status in ('proposed', 'pending', 'booked', 'arrived', 'checked-in', 'fulfilled'))
         else false end as "bookedSince",
       case when m.guard ? 'since' and ${stops('visited')} then exists (

@@ -24,7 +24,8 @@ export async function findAnswers(
       exists (
         select from appointments a
         where a.clinic_id = ${clinicId} and a.patient_id = j.patient_id and a.deleted_at is null
-          and a.booked_at >= j.due_at and a.status = any(${[...bookedStatuses, 'fulfilled']}::text[])) as booked,
+          and a.booked_at >= j.due_at and (a.start_at is null or a.start_at >= j.due_at)
+          and a.status = any(${[...bookedStatuses, 'fulfilled']}::text[])) as booked,
       exists (
         select from attendances v
         where v.clinic_id = ${clinicId} and v.patient_id = j.patient_id

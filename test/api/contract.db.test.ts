@@ -110,3 +110,23 @@ t.test('explain tells times in UTC, and of what left that it was due and in time
   );
   t.notMatch(explained.text, '+00:00');
 });
+
+t.test('a follow-up goes although its appointment was told after the hour', async (t) => {
+  const owner = await (await testApi(t)).clinic();
+  await owner.put('/v1/patients/1', { name: { text: 'A' } });
+  const text = { inbox: { es: { text: 'Hola' } } };
+  await owner.put('/v1/templates/hello', { purpose: 'care', bodies: text });
+  const rule = await owner.post('/v1/rules', {
+    name: 'F',
+    purpose: 'care',
+    trigger: { type: 'visit' },
+    sendAt: '19:00',
+    steps: [{ channel: 'inbox', template: 'hello' }],
+  });
+  await owner.post(`/v1/rules/${rule.body.id}/activate`);
+  await owner.post('/v1/test/clock', { now: '2026-03-03T00:30:00Z' });
+  const day = { status: 'fulfilled', start: '2026-03-02T17:00:00', minutes: 60 };
+  await owner.put('/v1/appointments/a', { patientId: '1', ...day });
+  const messages = (await owner.get('/v1/messages')).body.data;
+  t.match(messages, [{ occurrence: 'visit:a/a', state: 'delivered' }]);
+});
