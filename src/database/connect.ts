@@ -1,5 +1,12 @@
 import { PGlite } from '@electric-sql/pglite';
-import { CompiledQuery, Kysely, PGliteDialect, PostgresDialect, sql, type Transaction } from 'kysely';
+import {
+  CompiledQuery,
+  Kysely,
+  PGliteDialect,
+  PostgresDialect,
+  sql,
+  type Transaction,
+} from 'kysely';
 import pg from 'pg';
 import type { Tables } from './tables.ts';
 
@@ -29,7 +36,8 @@ const oids = { int8: 20, date: 1082, timestamptz: 1184 } as const;
 
 function parseInt8(text: string): number {
   const value = Number(text);
-  if (!Number.isSafeInteger(value)) throw new RangeError('A 64-bit integer is beyond what we count.');
+  if (!Number.isSafeInteger(value))
+    throw new RangeError('A 64-bit integer is beyond what we count.');
   return value;
 }
 
@@ -39,7 +47,11 @@ export async function connect(options: ConnectOptions): Promise<Database> {
   return 'url' in options ? connectPostgres(options) : connectEmbedded(options.dataDir);
 }
 
-function connectPostgres(options: { url: string; poolSize?: number; onError?: (error: Error) => void }): Database {
+function connectPostgres(options: {
+  url: string;
+  poolSize?: number;
+  onError?: (error: Error) => void;
+}): Database {
   const onError = options.onError ?? (() => {});
   const pool = new pg.Pool({
     connectionString: options.url,
@@ -81,7 +93,11 @@ function instantToText(value: unknown): unknown {
 async function connectEmbedded(dataDir: string): Promise<Database> {
   const pglite = await PGlite.create({
     dataDir,
-    parsers: { [oids.int8]: parseInt8, [oids.date]: (text) => text, [oids.timestamptz]: parseInstant },
+    parsers: {
+      [oids.int8]: parseInt8,
+      [oids.date]: (text) => text,
+      [oids.timestamptz]: parseInstant,
+    },
     serializers: { [oids.timestamptz]: (value) => String(value) },
   });
   const db = new Kysely<Tables>({ dialect: new PGliteDialect({ pglite }) });

@@ -9,7 +9,10 @@ const folder = path.join(import.meta.dirname, '..', '..', 'migrations');
 /** Names of the migrations this code knows, oldest first. */
 export async function knownMigrations(): Promise<string[]> {
   const names = await fs.readdir(folder);
-  return names.filter((name) => name.endsWith('.ts')).map((name) => name.slice(0, -'.ts'.length)).sort();
+  return names
+    .filter((name) => name.endsWith('.ts'))
+    .map((name) => name.slice(0, -'.ts'.length))
+    .sort();
 }
 
 /**
@@ -26,9 +29,16 @@ export async function migrateToLatest(db: Db): Promise<string[]> {
   const { error, results } = await migrator.migrateToLatest();
   if (error) {
     const failed = results?.find((result) => result.status === 'Error')?.migrationName;
-    throw new Error(failed ? `Migration ${failed} failed; nothing of it was kept.` : 'The migrations could not be run.', { cause: error });
+    throw new Error(
+      failed
+        ? `Migration ${failed} failed; nothing of it was kept.`
+        : 'The migrations could not be run.',
+      { cause: error },
+    );
   }
-  return (results ?? []).filter((result) => result.status === 'Success').map((result) => result.migrationName);
+  return (results ?? [])
+    .filter((result) => result.status === 'Success')
+    .map((result) => result.migrationName);
 }
 
 /**
@@ -40,7 +50,9 @@ export async function assertMigrated(db: Db): Promise<void> {
   const run = new Set(await migrationsRun(db));
   const missing = (await knownMigrations()).filter((name) => !run.has(name));
   if (missing.length > 0) {
-    throw new Error(`The database lacks the migrations ${missing.join(', ')}: run "node src/main.ts migrate" or start with --migrate.`);
+    throw new Error(
+      `The database lacks the migrations ${missing.join(', ')}: run "node src/main.ts migrate" or start with --migrate.`,
+    );
   }
 }
 
@@ -48,13 +60,19 @@ async function refuseNewer(db: Db): Promise<void> {
   const known = new Set(await knownMigrations());
   const unknown = (await migrationsRun(db)).filter((name) => !known.has(name));
   if (unknown.length > 0) {
-    throw new Error(`The database is newer than this code: it has ${unknown.join(', ')}. Start the version that made them, or a later one.`);
+    throw new Error(
+      `The database is newer than this code: it has ${unknown.join(', ')}. Start the version that made them, or a later one.`,
+    );
   }
 }
 
 async function migrationsRun(db: Db): Promise<string[]> {
-  const table = await sql<{ found: boolean }>`select to_regclass('kysely_migration') is not null as found`.execute(db);
+  const table = await sql<{
+    found: boolean;
+  }>`select to_regclass('kysely_migration') is not null as found`.execute(db);
   if (!table.rows[0]?.found) return [];
-  const { rows } = await sql<{ name: string }>`select name from kysely_migration order by name`.execute(db);
+  const { rows } = await sql<{
+    name: string;
+  }>`select name from kysely_migration order by name`.execute(db);
   return rows.map((row) => row.name);
 }
