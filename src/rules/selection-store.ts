@@ -4,7 +4,7 @@ import { compileAudience } from './audience/audience.ts';
 import { bookedStatuses } from './audience/predicate.ts';
 import type { RuleDefinition } from './rule.ts';
 import type { DueWindow } from './triggers/due-slots.ts';
-import type { Anchor, Selection } from './triggers/trigger.ts';
+import { type Anchor, type Selection, wasBooked } from './triggers/trigger.ts';
 import { triggerOf } from './triggers/triggers.ts';
 
 /**
@@ -41,6 +41,8 @@ export interface SelectionTerms {
   /** Null for everybody. */
   patientIds: readonly string[] | null;
   now: Temporal.Instant;
+  /** For days that are past: what happened after the due instant is left out. */
+  asKnown?: boolean;
 }
 
 /** All at once, for given patients. */
@@ -78,13 +80,14 @@ export async function occasionsQuery(
   trx: Trx,
   terms: SelectionTerms,
 ): Promise<RawBuilder<Occasion> | null> {
-  const { clinic, definition, window, patientIds } = terms;
+  const { clinic, definition, window, patientIds, asKnown = false } = terms;
   const selection = await triggerOf(definition.trigger.type).select(trx, {
     clinicId: clinic.id,
     clinicZone: clinic.timeZone,
     definition,
     window,
     patientIds,
+    asKnown,
   });
   return selection && compose(terms, selection);
 }
@@ -110,9 +113,11 @@ function compose(terms: SelectionTerms, selection: Selection): RawBuilder<Occasi
       and p.is_known and p.replaced_by is null and ${audience}`;
 }
 
-function nextAppointment({ clinic, now }: SelectionTerms): RawBuilder<unknown> {
+function nextAppointment({ clinic, now, asKnown }: SelectionTerms): RawBuilder<unknown> {
+  const isAhead = asKnown
+    ? sql`f.start_at > c.due_at and ${wasBooked('f', sql`c.due_at`)}`
+    : sql`f.start_at > greatest(c.due_at, ${now}::timestamptz) and f.status = any(${[...bookedStatuses]}::text[])`;
   return sql`(
     select min(f.start_at) from appointments f
-    where f.clinic_id = ${clinic.id} and f.patient_id = p.id and f.deleted_at is null
-      and f.start_at > greatest(c.due_at, ${now}::timestamptz) and f.status = any(${[...bookedStatuses]}::text[]))`;
+    where f.clinic_id = ${clinic.id} and f.patient_id = p.id and f.deleted_at is null and ${isAhead})`;
 }

@@ -2,6 +2,8 @@ import { Type } from 'typebox';
 import { notFound } from '../../errors.ts';
 import { parseHostId } from '../../history/host-id.ts';
 import { findPatientId } from '../../history/patient-store.ts';
+import { backtestRule } from '../../rules/backtest.ts';
+import { diffDays, diffRule } from '../../rules/diff.ts';
 import { explainOutcomes, explainRule } from '../../rules/explain.ts';
 import { listDue, previewRule } from '../../rules/preview.ts';
 import { ruleInSchema, ruleOutSchema, rulePatchSchema } from '../../rules/rule.ts';
@@ -68,6 +70,43 @@ const PreviewOut = Type.Object(
     warnings: Type.Array(Type.String()),
   },
   { title: 'RulePreview' },
+);
+
+const BacktestOut = Type.Object(
+  {
+    ...PreviewOut.properties,
+    returned: Type.Integer({
+      minimum: 0,
+      description: "Recipients who came within the rule's attribution window after they were due.",
+    }),
+    returnedAnyway: Type.Integer({
+      minimum: 0,
+      description:
+        'Those of them to whom nothing of care or marketing had been sent between the due instant and the visit.',
+    }),
+    days: Type.Array(Type.Object({ day: Day, messages: Count })),
+  },
+  { title: 'RuleBacktest' },
+);
+
+const DiffOut = Type.Object(
+  {
+    gained: Type.Integer({ minimum: 0, description: 'Patients whom only the new rule reaches.' }),
+    lost: Type.Integer({
+      minimum: 0,
+      description: 'Patients whom only the rule as it is reaches.',
+    }),
+    unchanged: Count,
+    cost: Type.Object({ before: Money, after: Money }),
+    samples: Type.Array(
+      Type.Object({
+        patientId: HostIdText,
+        change: Type.Enum(['gained', 'lost']),
+        scheduledAt: Instant,
+      }),
+    ),
+  },
+  { title: 'RuleDiff', description: `Over today and the ${diffDays - 1} days after it.` },
 );
 
 const DueOut = Type.Object(
@@ -314,6 +353,50 @@ export const ruleRoutes = (deps: AppDeps) => async (app: App) => {
       const { caller, clinicId, now, run } = atClinic(deps, request);
       const question = { ruleId: request.params.id, source: caller.source, ...request.body };
       return run((trx) => previewRule(deps, trx, clinicId, question, now), slow);
+    },
+  );
+
+  app.post(
+    '/v1/rules/:id/backtest',
+    {
+      config: { access: 'read', ticks: false },
+      handlerTimeout: previewMs,
+      schema: {
+        operationId: 'backtestRule',
+        tags: ['Engagement'],
+        summary:
+          'Show what a rule would have done on past days, as they were known then, and who returned',
+        params: Params,
+        body: strict({ from: Day, to: Day }, { title: 'RuleBacktestIn' }),
+        response: { 200: BacktestOut },
+      },
+    },
+    async (request) => {
+      const { caller, clinicId, now, run } = atClinic(deps, request);
+      const question = { ruleId: request.params.id, source: caller.source, ...request.body };
+      return run((trx) => backtestRule(deps, trx, clinicId, question, now), slow);
+    },
+  );
+
+  app.post(
+    '/v1/rules/:id/diff',
+    {
+      config: { access: 'read', ticks: false },
+      handlerTimeout: previewMs,
+      schema: {
+        operationId: 'diffRule',
+        tags: ['Engagement'],
+        summary:
+          'Show whom a changed rule would gain and lose, and what it would cost; nothing is stored',
+        params: Params,
+        body: strict({ rule: RuleIn }, { title: 'RuleDiffIn' }),
+        response: { 200: DiffOut },
+      },
+    },
+    async (request) => {
+      const { caller, clinicId, now, run } = atClinic(deps, request);
+      const question = { ruleId: request.params.id, source: caller.source, ...request.body };
+      return run((trx) => diffRule(deps, trx, clinicId, question, now), slow);
     },
   );
 

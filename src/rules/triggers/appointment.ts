@@ -20,6 +20,7 @@ import {
   type Selection,
   slotsTable,
   type TriggerRow,
+  wasBooked,
 } from './trigger.ts';
 
 /** Before an appointment, or after it was booked, missed or called off. */
@@ -95,7 +96,7 @@ function kindOf({ before, on }: Trigger): Kind {
 }
 
 async function selectAppointments(trx: Trx, question: Question): Promise<Selection | null> {
-  const { clinicId, clinicZone, definition, patientIds } = question;
+  const { clinicId, clinicZone, definition, patientIds, asKnown } = question;
   const { trigger } = definition;
   const slots = await slotsOf(trx, question);
   if (slots.length === 0) return null;
@@ -113,7 +114,8 @@ async function selectAppointments(trx: Trx, question: Question): Promise<Selecti
     where: sql`
       a.clinic_id = ${clinicId} and a.deleted_at is null
       and ${anchorAt} >= ${span.from} and ${anchorAt} < ${span.until}
-      and a.status = any(${statuses}::text[]) and a.start_at is not null
+      and ${asKnown && trigger.on === undefined ? wasBooked('a', dueAtOf(anchorAt)) : sql`a.status = any(${statuses}::text[])`}
+      and a.start_at is not null
       and ${isOneOf(sql`a.patient_id`, patientIds)} and ${isOneOf(sql`p.id`, patientIds)}
       and ${overlaps(sql`a.service_ids`, trigger.services)}
       and ${isListed(sql`a.practitioner_id`, trigger.practitioners)}`,

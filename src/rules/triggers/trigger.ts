@@ -31,6 +31,8 @@ export interface Question {
   window: DueWindow;
   /** Null for everybody, by index; else these patients. */
   patientIds: readonly string[] | null;
+  /** Only what had happened by the due instant: for days that are past. */
+  asKnown?: boolean;
 }
 
 /**
@@ -95,6 +97,15 @@ export function anchorSpan(slots: readonly Slot[]): {
 
 export function dueAtOf(anchor: RawBuilder<unknown>): RawBuilder<Temporal.Instant> {
   return sql`coalesce(s.due_at, ${anchor} + s.shift_ms * interval '1 millisecond')`;
+}
+
+/** Whether an appointment, whatever became of it, was on the books at that instant. */
+export function wasBooked(alias: string, at: RawBuilder<unknown>): RawBuilder<boolean> {
+  const of = (column: string) => sql.ref(`${alias}.${column}`);
+  return sql<boolean>`(
+    (${of('booked_at')} is null or ${of('booked_at')} <= ${at})
+    and (${of('status')} in ('proposed', 'pending', 'booked', 'arrived', 'checked-in', 'fulfilled', 'noshow')
+      or (${of('status')} = 'cancelled' and ${of('occurred_at')} > ${at})))`;
 }
 
 export function dueDaysOf(slots: readonly Slot[]): string[] {

@@ -55,7 +55,7 @@ function isFollowUp(after: string | undefined): boolean {
 }
 
 async function selectVisits(trx: Trx, question: Question): Promise<Selection | null> {
-  const { clinicId, clinicZone, definition, patientIds, window } = question;
+  const { clinicId, clinicZone, definition, patientIds, window, asKnown } = question;
   const { trigger, sendAt } = definition;
   const after = trigger.after ?? 'P0D';
   const zones = sendAt === null ? [] : await patientZones(trx, question);
@@ -89,6 +89,7 @@ async function selectVisits(trx: Trx, question: Question): Promise<Selection | n
         select from attendances l
         where l.clinic_id = ${clinicId} and l.patient_id = a.patient_id and l.anchor_at >= a.anchor_at
           and (l.anchor_at > a.anchor_at or l.occurrence > a.occurrence) and ${isSameScope}
+          and ${asKnown ? sql`l.anchor_at <= ${dueAtOf(sql`a.anchor_at`)}` : sql`true`}
         -- Looked up for each visit that is due; without the offset it becomes a join with the whole history.
         offset 0)`,
     occurrence: sql`a.occurrence`,
