@@ -485,6 +485,31 @@ export interface HoldoutAssignmentsTable {
   assigned_at: Instant;
 }
 
+export interface TreatmentsTable {
+  clinic_id: string;
+  source: string;
+  external_id: string;
+  patient_id: string;
+  steps: Json<unknown>;
+  next_step: Nullable<string>;
+  next_service: Nullable<string>;
+  next_due_on: Nullable<string>;
+  occurred_at: Instant;
+  version: Nullable<string>;
+  content_hash: Uint8Array;
+  created_at: Instant;
+  updated_at: Instant;
+}
+
+export interface SegmentsTable {
+  clinic_id: string;
+  name: string;
+  description: Nullable<string>;
+  audience: Json<unknown>;
+  created_at: Instant;
+  updated_at: Instant;
+}
+
 export interface TasksTable {
   clinic_id: string;
   id: string;
@@ -549,6 +574,8 @@ export interface Tables {
   dispatch_days: DispatchDaysTable;
   rule_days: RuleDaysTable;
   holdout_assignments: HoldoutAssignmentsTable;
+  treatments: TreatmentsTable;
+  segments: SegmentsTable;
   tasks: TasksTable;
   replies: RepliesTable;
 }

@@ -120,6 +120,7 @@ function changeOf(
   const made = changes.get(key);
   if (made !== undefined) return made;
   const object = objects.known.get(key) ?? newObject(source, externalId);
+  objects.known.set(key, object);
   const change = { object, content: null, isAdvanced: false, isDeleted: false };
   changes.set(key, change);
   return change;

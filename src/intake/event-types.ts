@@ -1,6 +1,7 @@
 import { type TSchema, Type } from 'typebox';
 import { Compile } from 'typebox/compile';
 import type { ConsentChannel, ConsentState, Purpose } from '../database/tables.ts';
+import type { Fault } from '../errors.ts';
 import { type ReadAppointment, readAppointment } from '../history/appointment.ts';
 import { type HostId, parseHostId } from '../history/host-id.ts';
 import {
@@ -21,8 +22,10 @@ import {
   time,
 } from '../history/shape.ts';
 import { amountPattern, type ReadVisit, readVisit } from '../history/visit.ts';
+import { isDay } from '../local-time.ts';
 import { schemaFaults } from '../schema-faults.ts';
 import type { ReadDirectoryEntry } from './directory-entry.ts';
+import type { ReadTreatment, TreatmentStep } from './treatment.ts';
 
 /** Every event type and what it does. To add one, add a row. */
 
@@ -37,8 +40,9 @@ export type Effect =
   | { kind: 'visit-deleted'; key: HostId }
   | { kind: 'consent'; patient: HostId; statement: ToldConsent }
   | { kind: 'directory'; read: ReadDirectoryEntry }
-  /** Kept whole, for those who read events. */
-  | { kind: 'kept'; patient: HostId | null };
+  | { kind: 'treatment'; read: ReadTreatment }
+  /** Kept whole, for those who read events; one about an appointment is about its patient. */
+  | { kind: 'kept'; patient: HostId | null; appointment: HostId | null };
 
 export interface ToldConsent {
   purpose: Purpose;
@@ -83,6 +87,20 @@ const consentData = shape({
   ),
 });
 
+const treatmentData = shape({
+  id: ownId,
+  patientId,
+  steps: Type.Array(
+    shape({
+      id: ownId,
+      service: text(200, 'What is to be done.', 'implant-crown'),
+      dueOn: Type.Optional(day),
+      doneOn: Type.Optional(day),
+    }),
+    { maxItems: stepsMax, description: 'The plan, whole each time.' },
+  ),
+});
+
 const kept = {
   'appointment.delayed': shape({
     id: ownId,
@@ -93,19 +111,6 @@ const kept = {
       examples: [20],
     }),
     reason: Type.Optional(text(500, 'Why.', 'An emergency')),
-  }),
-  'treatment.upserted': shape({
-    id: ownId,
-    patientId,
-    steps: Type.Array(
-      shape({
-        id: ownId,
-        service: text(200, 'What is to be done.', 'implant-crown'),
-        dueOn: Type.Optional(day),
-        doneOn: Type.Optional(day),
-      }),
-      { maxItems: stepsMax, description: 'The plan.' },
-    ),
   }),
   'payment.recorded': shape({
     id: ownId,
@@ -186,7 +191,11 @@ const eventTypes: ReadonlyMap<string, EventType> = new Map<string, EventType>([
       statement,
     })),
   ],
-  ...Object.entries(kept).map(([name, data]): [string, EventType] => [name, keptType(data)]),
+  ['treatment.upserted', { data: treatmentData, read: readTreatment }],
+  ...Object.entries(kept).map(([name, data]): [string, EventType] => [
+    name,
+    keptType(data, name.startsWith('appointment.')),
+  ]),
 ]);
 
 /** The host's own events: any data, but a patient may be named. */
@@ -241,25 +250,60 @@ function checkedType<Schema extends TSchema>(
   };
 }
 
+const treatmentValidator = Compile(treatmentData);
+
+function readTreatment(value: unknown, { source }: ReadContext): Reading<Effect> {
+  if (!treatmentValidator.Check(value)) {
+    return { faults: schemaFaults(treatmentValidator.Errors(value)) };
+  }
+  const { id, patientId: patient, steps } = value as Type.Static<typeof treatmentData>;
+  const faults = steps.flatMap((step, index) => stepFaults(steps, step, `/steps/${index}`));
+  if (faults.length > 0) return { faults };
+  const read = { key: parseHostId(id, source), patient: parseHostId(patient, source), steps };
+  return { content: { kind: 'treatment', read } };
+}
+
+/** Each step is told of once, under its own id. */
+function stepFaults(
+  steps: readonly TreatmentStep[],
+  step: TreatmentStep,
+  pointer: string,
+): Fault[] {
+  const days = (['dueOn', 'doneOn'] as const).filter((name) => {
+    const told = step[name];
+    return told !== undefined && !isDay(told);
+  });
+  const faults = days.map((name) => ({
+    pointer: `${pointer}/${name}`,
+    code: 'not-a-day',
+    detail: 'The calendar has no such day.',
+  }));
+  if (steps.find(({ id }) => id === step.id) === step) return faults;
+  const detail = 'Another step of the plan has this id.';
+  return [...faults, { pointer: `${pointer}/id`, code: 'duplicate', detail }];
+}
+
 const timeFields = ['paidAt', 'at'] as const;
 
-function keptType(data: TSchema): EventType {
+function keptType(data: TSchema, isOfAppointment: boolean): EventType {
   const validator = Compile(data);
   return {
     data,
     read: (value, context) => {
       if (!validator.Check(value)) return { faults: schemaFaults(validator.Errors(value)) };
-      const told = value as { patientId?: string; phone?: string; paidAt?: string; at?: string };
+      const told = value as { id?: string; patientId?: string; paidAt?: string; at?: string };
       const findings: Findings = { faults: [], warnings: [] };
       for (const field of timeFields)
         readTime(told[field], context.timeZone, `/${field}`, findings);
       if (findings.faults.length > 0) return { faults: findings.faults };
-      return { content: { kind: 'kept', patient: patientOf(told.patientId, context) } };
+      const patient = hostIdOf(told.patientId, context);
+      const appointment = isOfAppointment ? hostIdOf(told.id, context) : null;
+      return { content: { kind: 'kept', patient, appointment } };
     },
   };
 }
 
-function patientOf(id: string | undefined, context: ReadContext): HostId | null {
+function hostIdOf(id: string | undefined, context: ReadContext): HostId | null {
   return id === undefined ? null : parseHostId(id, context.source);
 }
 
@@ -274,7 +318,8 @@ function readOwn(value: unknown, context: ReadContext): Reading<Effect> {
   return {
     content: {
       kind: 'kept',
-      patient: patientOf((value as { patientId?: string }).patientId, context),
+      patient: hostIdOf((value as { patientId?: string }).patientId, context),
+      appointment: null,
     },
   };
 }

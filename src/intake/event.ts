@@ -101,6 +101,8 @@ export function patientsOf(effect: Effect): HostId[] {
       return effect.read.patient === null ? [] : [effect.read.patient];
     case 'consent':
       return [effect.patient];
+    case 'treatment':
+      return [effect.read.patient];
     case 'kept':
       return effect.patient === null ? [] : [effect.patient];
     case 'appointment-deleted':

@@ -274,6 +274,9 @@ export async function erasePersons(
     update consents set evidence = null where clinic_id = ${clinicId} and patient_id = ${erased} and evidence is not null`.execute(
     trx,
   );
+  await sql`delete from treatments where clinic_id = ${clinicId} and patient_id = ${erased}`.execute(
+    trx,
+  );
   await sql`
     update visits set facts = '{}', warnings = '[]', payer_id = null, payer_name = null
     where clinic_id = ${clinicId} and patient_id = ${erased}`.execute(trx);

@@ -4,11 +4,14 @@ import type { HostId } from '../history/host-id.ts';
 import { applyMerges } from './apply-merges.ts';
 import { applyDirectory, applyObjects, type Objects } from './apply-objects.ts';
 import { applyConsents, applyErasures, applyPatients } from './apply-patients.ts';
+import { applyTreatments } from './apply-treatments.ts';
 import type { Batch, Item, Outcome } from './batch.ts';
 import { patientsOf, type ReadEvent } from './event.ts';
 import { blankEventsOf, type EventRecord, keepEvents } from './event-store.ts';
+import type { Effect } from './event-types.ts';
 import { loadKnown } from './object-store.ts';
 import { groupBySource, keyOf, openBook, personOf, survivorOf } from './person-book.ts';
+import type { StoredPerson } from './person-store.ts';
 import { compareWatermarks } from './watermark.ts';
 
 export interface WriteDeps {
@@ -87,6 +90,7 @@ async function findKnown(trx: Trx, clinicId: string, items: readonly Item[]): Pr
 function keysOf(kind: Objects['kind'], items: readonly Item[]): HostId[] {
   return items.flatMap(({ event: { effect } }) => {
     if (effect.kind === kind) return [effect.read.key];
+    if (effect.kind === 'kept' && kind === 'appointment') return effect.appointment ?? [];
     return effect.kind === `${kind}-deleted` && 'key' in effect ? [effect.key] : [];
   });
 }
@@ -130,9 +134,10 @@ async function applyFresh(
   await applyPatients(batch, retired);
   await applyObjects(batch, appointments);
   await applyObjects(batch, visits);
+  await applyTreatments(batch);
   await applyDirectory(batch);
   await applyConsents(batch);
-  keepOthers(batch);
+  keepOthers(batch, appointments);
   const erased = await applyErasures(batch);
   await keepEvents(trx, clinicId, recordsOf(batch), [...batch.touched], now);
   if (erased.length > 0) await blankEventsOf(trx, clinicId, erased);
@@ -151,15 +156,28 @@ function writtenWhole(items: readonly Item[]): Set<string> {
 }
 
 /** Rules may wait for any event, so that a kept one makes its patient's plan new as well. */
-function keepOthers(batch: Batch): void {
+function keepOthers(batch: Batch, appointments: Objects): void {
   for (const item of batch.items) {
     const { effect } = item.event;
-    if (effect.kind !== 'kept' || effect.patient === null) continue;
-    const person = survivorOf(batch.book, personOf(batch.book, effect.patient));
+    if (effect.kind !== 'kept') continue;
+    const named = personNamed(batch, effect, appointments);
+    if (named === null) continue;
+    const person = survivorOf(batch.book, named);
     item.patientId = person.id;
     item.isBlank = person.is_erased;
     batch.touched.add(person.id);
   }
+}
+
+function personNamed(
+  { book }: Batch,
+  { patient, appointment }: Extract<Effect, { kind: 'kept' }>,
+  { known }: Objects,
+): StoredPerson | null {
+  if (patient !== null) return personOf(book, patient);
+  if (appointment === null) return null;
+  const owner = known.get(keyOf(appointment.source, appointment.externalId))?.patient_id;
+  return (owner && book.byId.get(owner)) || null;
 }
 
 function recordsOf({ items }: Batch): EventRecord[] {

@@ -43,12 +43,20 @@ export interface AppointmentAnchor {
   status?: 'upcoming' | 'noshow' | 'cancelled';
 }
 
+export interface TreatmentAnchor {
+  kind: 'treatment';
+  source: string;
+  id: string;
+  /** The step that must still be the next one. */
+  step: string;
+}
+
 export interface Guard {
   /** The instant the journey fell due: a booking made, or a visit, since then answers it. */
   since?: string;
   unlessBooked?: boolean;
   stopOn?: StopReason[];
-  anchor?: VisitAnchor | AppointmentAnchor;
+  anchor?: VisitAnchor | AppointmentAnchor | TreatmentAnchor;
   /** False lets a message go to a patient who is no longer active. */
   requireActive?: boolean;
   /** False ignores the clinic's send window; the hours of a law hold all the same. */

@@ -27,7 +27,6 @@ export function parseRule(input: unknown): RuleDefinition {
   refuse(schemaFaults(input));
   const rule = input as RuleIn;
   const faults = checkInput(rule);
-  if (triggers[rule.trigger.type] === undefined) refuse(faults);
   const definition = completeRule(rule);
   refuse([...faults, ...checkDefinition(definition)]);
   return definition;
@@ -102,15 +101,7 @@ function schemaFaults(input: unknown): Fault[] {
 function checkInput(rule: RuleIn): Fault[] {
   const row = triggers[rule.trigger.type];
   return [
-    ...(row === undefined
-      ? [
-          fault(
-            '/trigger/type',
-            'unsupported',
-            `The trigger ${rule.trigger.type} is not built yet.`,
-          ),
-        ]
-      : foreignFields(rule.trigger, row.fields)),
+    ...foreignFields(rule.trigger, row.fields),
     ...(rule.audience === undefined ? [] : checkAudience(rule.audience)),
     ...rule.steps.flatMap(checkStepChannels),
     ...(rule.stopOn?.includes('paid')
@@ -149,10 +140,9 @@ const dayStops = ['booked', 'visited', 'replied', 'opted-out'] as const;
 function completeRule(rule: RuleIn): RuleDefinition {
   const { trigger } = rule;
   const row = triggers[trigger.type];
-  const isAhead = row?.isAhead(trigger) ?? false;
+  const isAhead = row.isAhead(trigger);
   const isAnswerable = rule.purpose !== 'transactional' && !isAhead;
-  const hasMorning =
-    trigger.type === 'birthday' || (rule.purpose !== 'transactional' && row?.hasDay(trigger));
+  const hasMorning = row.needsTime || (rule.purpose !== 'transactional' && row.hasDay(trigger));
   return {
     name: rule.name,
     purpose: rule.purpose,
@@ -167,7 +157,7 @@ function completeRule(rule: RuleIn): RuleDefinition {
     })),
     // An appointment that is still ahead is itself a booking: it can neither forbid nor stop its reminder.
     stopOn: rule.stopOn ?? (isAnswerable ? [...dayStops] : ['opted-out']),
-    unlessBooked: rule.unlessBooked ?? isAnswerable,
+    unlessBooked: rule.unlessBooked ?? (isAnswerable || row.excludesBooked === true),
     holdout: rule.holdout ?? 0,
     attributionWindow: rule.attributionWindow ?? 'P90D',
     catchUp: rule.catchUp ?? null,
@@ -181,7 +171,7 @@ function checkDefinition(definition: RuleDefinition): Fault[] {
   const { trigger, steps, attributionWindow, catchUp } = definition;
   const row = triggers[trigger.type];
   return [
-    ...(row?.check(definition) ?? []),
+    ...row.check(definition),
     ...checkPeriod(attributionWindow, '/attributionWindow'),
     ...checkPeriod(catchUp, '/catchUp'),
     ...steps.flatMap((step, index) => checkPeriod(step.after, `/steps/${index}/after`)),
@@ -225,7 +215,11 @@ function isTwin(one: RuleStep, other: RuleStep): boolean {
 
 function checkBookings({ trigger, unlessBooked, stopOn, audience }: RuleDefinition): Fault[] {
   const row = triggers[trigger.type];
-  if (!row?.isAhead(trigger)) {
+  if (row.excludesBooked && !unlessBooked) {
+    const detail = `A trigger of the type ${trigger.type} is about patients who are not booked.`;
+    return [fault('/unlessBooked', 'contradiction', detail)];
+  }
+  if (!row.isAhead(trigger)) {
     const excludes =
       (audience as { hasFutureAppointment?: unknown } | null)?.hasFutureAppointment === true;
     const detail =

@@ -159,7 +159,7 @@ export function toMessage(
     priority: definition.priority,
     onAmbiguous: definition.onAmbiguous,
     guard: {
-      ...triggerOf(definition.trigger.type).guard(occasion.anchor, definition),
+      ...triggerOf(definition.trigger.type).guard(occasion.anchor, definition, clinic.timeZone),
       since: terms.since.toString(),
       unlessBooked: definition.unlessBooked,
       stopOn: definition.stopOn,

@@ -233,6 +233,7 @@ const revivable: readonly (string | null)[] = [
   'deceased',
   'birthday-changed',
   'patient-changed',
+  'treatment-changed',
 ];
 
 function mayRevive({ state, reason }: Journey): boolean {

@@ -73,7 +73,9 @@ export const triggerSchema = Type.Object(
       period('`birthday`: days before (`-P3D`) or after the birthday.', '-P3D'),
     ),
     services: Type.Optional(
-      hostIds('Only a visit or appointment with one of these services.', ['hygiene']),
+      hostIds('Only a visit, an appointment or a step of a treatment with one of these services.', [
+        'hygiene',
+      ]),
     ),
     practitioners: Type.Optional(
       hostIds('Only a visit or appointment with one of these practitioners.', ['dr-7']),
@@ -99,13 +101,15 @@ export const triggerSchema = Type.Object(
       Type.String({
         minLength: 1,
         maxLength: 100,
-        description: '`event`: the type of event.',
+        description:
+          "`event`: the type of event: one of the host's own (`x-…`), or any but the upserts, such as `referral.recorded` (its patient is who referred), `appointment.delayed`, `callback.requested`, `review.received`.",
         examples: ['x-result-ready'],
       }),
     ),
     where: Type.Optional(
       Type.Record(Type.String({ maxLength: 100 }), Type.Unknown(), {
-        description: '`event`: fields of its data and the values they must have.',
+        description:
+          '`event`: fields of its data and the values they must have; `{"gt": 15}` (`gte`, `lt`, `lte`) compares numbers.',
         examples: [{ kind: 'x-ray' }],
       }),
     ),
@@ -113,7 +117,8 @@ export const triggerSchema = Type.Object(
       Type.String({
         minLength: 1,
         maxLength: 40,
-        description: '`data-check`: the field to be confirmed.',
+        description:
+          '`data-check`: the field to be confirmed: `phone`, `email` or `city`; `{{onFile.phone}}` shows it masked. Due `after` (P12M) the patient last confirmed, else became known.',
         examples: ['phone'],
       }),
     ),

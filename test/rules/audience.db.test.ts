@@ -3,7 +3,7 @@ import t from 'tap';
 import { withClinic } from '../../src/database/with-clinic.ts';
 import { checkAudience, compileAudience } from '../../src/rules/audience/audience.ts';
 import { predicates } from '../../src/rules/audience/predicates.ts';
-import { makeAppointment, makePatient, makeVisit } from '../support/factory.ts';
+import { change, makeAppointment, makeEvent, makePatient, makeVisit } from '../support/factory.ts';
 import { rulesClinic } from './rules-clinic.ts';
 
 const dueDay = '2026-03-02';
@@ -44,7 +44,12 @@ t.test('each predicate takes whom it describes and nobody else', async (t) => {
     services: ['x-ray'],
     practitioner: 'dr-2',
   });
-  await makeVisit(db, id, { ...visit, patientId: ann, at: '2025-12-10T10:00:00Z' });
+  await makeVisit(db, id, {
+    ...visit,
+    patientId: ann,
+    at: '2025-12-10T10:00:00Z',
+    payer: 'cash',
+  });
   await makeVisit(db, id, {
     ...visit,
     patientId: ann,
@@ -74,6 +79,21 @@ t.test('each predicate takes whom it describes and nobody else', async (t) => {
     status: 'cancelled',
   });
 
+  const told = (patientId: string, type: string, at: string, told: object = {}) =>
+    makeEvent(db, id, { type, patientId, at, data: { ...told } });
+  await told(ann, 'referral.recorded', '2025-12-10T10:00:00Z');
+  await told(bob, 'referral.recorded', '2026-03-10T10:00:00Z');
+  await told(ann, 'review.received', '2026-02-10T10:00:00Z', { score: 9 });
+  await told(bob, 'review.received', '2026-02-10T10:00:00Z', { score: 2 });
+  await told(bob, 'review.received', '2026-02-11T10:00:00Z', { text: 'No mark' });
+  await change(
+    db,
+    id,
+    [ann],
+    sql`insert into replies (clinic_id, id, channel, patient_id, text, score, meaning, dedupe_key, received_at)
+      values (${id}, gen_random_uuid(), 'sms', ${ann}, '', 4, 'other', 'link:1:rate', '2026-02-20T10:00:00Z')`,
+  );
+
   const cases: [unknown, string[]][] = [
     [null, ['ann', 'bob', 'cy']],
     [{ age: { gte: 36 } }, ['ann']],
@@ -92,6 +112,13 @@ t.test('each predicate takes whom it describes and nobody else', async (t) => {
     [{ service: ['x-ray'] }, ['ann']],
     [{ not: { service: ['hygiene'] } }, ['bob', 'cy']],
     [{ payerAtVisit: ['dms'] }, []],
+    [{ payerAtVisit: ['cash'] }, ['ann']],
+    [{ referredWithin: 'P3M' }, ['ann']],
+    [{ referredWithin: 'P1M' }, []],
+    [{ lastScore: { gte: 4 } }, ['ann']],
+    [{ lastScore: { gte: 5 } }, []],
+    [{ lastScore: { lte: 3 } }, ['bob']],
+    [{ not: { lastScore: { lte: 3 } } }, ['ann', 'cy']],
     [{ location: ['north'] }, []],
     [{ city: ['КАЗАНЬ'] }, ['ann']],
     [{ language: ['pt'] }, ['ann']],

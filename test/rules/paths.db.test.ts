@@ -4,7 +4,14 @@ import t from 'tap';
 import type { Db } from '../../src/database/connect.ts';
 import { withClinic } from '../../src/database/with-clinic.ts';
 import type { RuleIn } from '../../src/rules/rule.ts';
-import { makeAppointment, makePatient, makeRule, makeVisit } from '../support/factory.ts';
+import {
+  makeAppointment,
+  makeEvent,
+  makePatient,
+  makeRule,
+  makeVisit,
+  putTreatment,
+} from '../support/factory.ts';
 import { testDatabase } from '../support/postgres.ts';
 import { clinicIn } from './rules-clinic.ts';
 
@@ -35,6 +42,13 @@ const rules = [
     audience: { hasFutureAppointment: true },
   },
   { trigger: { type: 'patient', after: 'P2D' }, audience: { lastVisit: { after: 'P90D' } } },
+  { trigger: { type: 'calendar', date: '03-29' }, audience: { visits: { gte: 1 } } },
+  { trigger: { type: 'inactive', after: 'P1M' } },
+  { trigger: { type: 'event', event: 'x-result', after: 'P1D', where: { score: { gte: 2 } } } },
+  { ...transactional, trigger: { type: 'event', event: 'x-result', after: 'PT5H' } },
+  { ...transactional, trigger: { type: 'event', event: 'appointment.delayed' } },
+  { trigger: { type: 'treatment', services: ['crown'] } },
+  { trigger: { type: 'data-check', field: 'phone', after: 'P3D' } },
 ] as unknown as Partial<RuleIn>[];
 
 const zone = fc.constantFrom(undefined, 'Europe/Berlin', 'America/Santiago', 'Asia/Tokyo');
@@ -55,7 +69,19 @@ const person = fc.record({
     }),
     { maxLength: 4 },
   ),
-  bookings: fc.array(fc.record({ at: minutesAround(4), zone }), { maxLength: 2 }),
+  bookings: fc.array(
+    fc.record({ at: minutesAround(4), zone, late: fc.option(fc.integer({ min: 1, max: 40 })) }),
+    { maxLength: 2 },
+  ),
+  results: fc.array(fc.record({ at: minutesAround(2), score: fc.integer({ min: 0, max: 4 }) }), {
+    maxLength: 2,
+  }),
+  step: fc.option(
+    fc.record({
+      days: fc.integer({ min: -5, max: 5 }),
+      service: fc.constantFrom('crown', 'implant'),
+    }),
+  ),
 });
 type Person = typeof person extends fc.Arbitrary<infer P> ? P : never;
 
@@ -87,6 +113,23 @@ async function tell(db: Db, clinicId: string, people: readonly Person[]): Promis
         bookedAt: minutes(-60 * 24 * 60),
         ...(booking.zone && { timeZone: booking.zone }),
       });
+      if (booking.late === null) continue;
+      await makeEvent(db, clinicId, {
+        id: `d${index}-${at}`,
+        type: 'appointment.delayed',
+        patientId,
+        at: minutes(booking.at - 60),
+        data: { id: `a${index}-${at}`, minutes: booking.late },
+      });
+    }
+    for (const [at, { score, at: minute }] of one.results.entries()) {
+      const id = `x${index}-${at}`;
+      const event = { id, type: 'x-result', patientId, at: minutes(minute), data: { score } };
+      await makeEvent(db, clinicId, event);
+    }
+    if (one.step !== null) {
+      const dueOn = Temporal.PlainDate.from('2026-03-27').add({ days: one.step.days }).toString();
+      await putTreatment(db, clinicId, { id: `t${index}`, patientId, dueOn, ...one.step });
     }
   }
   return ids;

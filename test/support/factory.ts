@@ -171,6 +171,7 @@ export interface VisitWish {
   appointmentId?: string;
   amountMinor?: number;
   currency?: string;
+  payer?: string;
 }
 
 let visits = 0;
@@ -195,6 +196,7 @@ export async function makeVisit(db: Db, clinicId: string, wish: VisitWish): Prom
         practitioner_id: wish.practitioner ?? null,
         service_ids: wish.services ?? [],
         facts: wish.facts ?? [],
+        payer_id: wish.payer ?? null,
         amount_minor: wish.amountMinor ?? null,
         currency: wish.amountMinor === undefined ? null : (wish.currency ?? 'KZT'),
         created_at: at,
@@ -248,6 +250,61 @@ export async function makeAppointment(
       })
       .execute();
     await mark(trx, clinicId, wish.patientId, bookedAt);
+  });
+  return id;
+}
+
+export interface EventWish {
+  id?: string;
+  type: string;
+  patientId: string;
+  at: string;
+  data?: Record<string, unknown>;
+}
+
+let events = 0;
+
+/** Something the host told. @returns its id. */
+export async function makeEvent(db: Db, clinicId: string, wish: EventWish): Promise<string> {
+  events += 1;
+  const id = wish.id ?? `e${events}`;
+  const at = Temporal.Instant.from(wish.at);
+  await withClinic(db, clinicId, async (trx) => {
+    await sql`
+      insert into intake_events (clinic_id, source, event_id, type, occurred_at, received_at, patient_id, body, outcome)
+      values (${clinicId}, 'mis', ${id}, ${wish.type}, ${at}, ${at}, ${wish.patientId}, ${JSON.stringify(wish.data ?? {})}::json,
+        'applied')`.execute(trx);
+    await mark(trx, clinicId, wish.patientId, at);
+  });
+  return id;
+}
+
+export interface TreatmentWish {
+  id?: string;
+  patientId: string;
+  step?: string;
+  service?: string;
+  /** Null when all is done. */
+  dueOn: string | null;
+}
+
+let treatments = 0;
+
+/** A plan with one open step, or the same plan with another one. @returns its id. */
+export async function putTreatment(db: Db, clinicId: string, wish: TreatmentWish): Promise<string> {
+  treatments += 1;
+  const id = wish.id ?? `t${treatments}`;
+  const at = Temporal.Instant.from('2026-01-01T00:00:00Z');
+  const isOpen = wish.dueOn !== null;
+  await withClinic(db, clinicId, async (trx) => {
+    await sql`
+      insert into treatments (clinic_id, source, external_id, patient_id, steps, next_step, next_service, next_due_on,
+        occurred_at, content_hash, created_at, updated_at)
+      values (${clinicId}, 'mis', ${id}, ${wish.patientId}, '[]', ${isOpen ? (wish.step ?? 's1') : null},
+        ${isOpen ? (wish.service ?? 'crown') : null}, ${wish.dueOn}::date, ${at}, '', ${at}, ${at})
+      on conflict (clinic_id, source, external_id) do update set next_step = excluded.next_step,
+        next_service = excluded.next_service, next_due_on = excluded.next_due_on`.execute(trx);
+    await mark(trx, clinicId, wish.patientId, at);
   });
   return id;
 }

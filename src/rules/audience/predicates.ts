@@ -191,6 +191,35 @@ export const predicates: Readonly<Record<string, Predicate>> = {
     where: (wanted, asOf) => sql`(${futureAppointment(asOf)}) = ${wanted}`,
     seen: (asOf) => futureAppointment(asOf),
   }),
+  referredWithin: predicate<string>({
+    schema: Type.String({
+      maxLength: 40,
+      description: 'Has sent somebody (`referral.recorded`) since so long before the due day.',
+      examples: ['P6M'],
+    }),
+    check: wrongPeriod,
+    where: (period, asOf) =>
+      sql`exists (select from ${referrals(asOf)} and e.occurred_at >= ${startBefore(asOf, period)})`,
+    seen: (asOf) => sql`(select max(e.occurred_at) from ${referrals(asOf)})`,
+  }),
+  lastScore: predicate<Range>({
+    schema: Type.Object(
+      {
+        gte: Type.Optional(Type.Number({ minimum: 0, maximum: 100 })),
+        lte: Type.Optional(Type.Number({ minimum: 0, maximum: 100 })),
+      },
+      {
+        ...closed,
+        minProperties: 1,
+        description:
+          "The last mark: of a link's page, from one to five, or of `review.received`. Who gave none does not match.",
+        examples: [{ lte: 3 }],
+      },
+    ),
+    check: emptyRange,
+    where: (value, asOf) => inRange(lastScore(asOf), value),
+    seen: lastScore,
+  }),
   attributes: predicate<Record<string, unknown>>({
     schema: Type.Record(Type.String({ minLength: 1, maxLength: 100 }), Type.Unknown(), {
       minProperties: 1,
@@ -213,7 +242,7 @@ export const predicates: Readonly<Record<string, Predicate>> = {
 };
 
 /** Named by the contract, without a source of facts yet: refused with this word rather than ignored. */
-export const unsupportedPredicates = ['referredWithin', 'lastScore', 'balance', 'segment'] as const;
+export const unsupportedPredicates = ['balance', 'segment'] as const;
 
 function birthday(age: number) {
   return sql`(p.birth_date + make_interval(years => ${age}::int))::date`;
@@ -237,6 +266,30 @@ function moneySpent(asOf: AsOf, within: string | undefined) {
   return sql`(
     select coalesce(sum(a.amount_minor), 0)::numeric / ${ofOne}::numeric from attendances a
     where ${attendedWithin(asOf, within)} and a.currency = ${asOf.currency})`;
+}
+
+/** Events keep the id of their time: also of who was merged into the patient. */
+function ofPatient(asOf: AsOf, type: string) {
+  // The index leaves the upserts out; the condition is repeated so that it is used.
+  return sql`
+    e.clinic_id = ${asOf.clinicId} and e.type = ${type} and e.type not like '%.upserted' and e.occurred_at <= c.due_at
+    and e.patient_id in (
+      select p.id union all select o.id from patients o where o.clinic_id = ${asOf.clinicId} and o.replaced_by = p.id)`;
+}
+
+function referrals(asOf: AsOf) {
+  return sql`intake_events e where ${ofPatient(asOf, 'referral.recorded')}`;
+}
+
+function lastScore(asOf: AsOf) {
+  return sql`(
+    select marks.score from (
+      select (e.body::jsonb ->> 'score')::numeric as score, e.occurred_at as at from intake_events e
+      where ${ofPatient(asOf, 'review.received')} and jsonb_typeof(e.body::jsonb -> 'score') = 'number'
+      union all
+      select r.score, r.received_at from replies r
+      where r.clinic_id = ${asOf.clinicId} and r.patient_id = p.id and r.score is not null and r.received_at <= c.due_at
+    ) marks order by marks.at desc limit 1)`;
 }
 
 function inRange(

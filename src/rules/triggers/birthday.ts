@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import type { Trx } from '../../database/connect.ts';
-import { addPeriod, birthdaysDueOn, localDay, toInstant } from '../../local-time.ts';
-import { daysAround, isIn } from './due-slots.ts';
+import { birthdaysDueOn } from '../../local-time.ts';
+import { type DaySlot, daySlots, expiresWithDay } from './day-slots.ts';
 import { checkPeriod } from './field-checks.ts';
 import {
   isOneOf,
@@ -18,31 +18,23 @@ export const birthdayTrigger: TriggerRow = {
     checkPeriod(trigger.offset, '/trigger/offset', { negative: 'allowed', days: true }),
   isAhead: () => false,
   hasDay: () => true,
+  needsTime: true,
   select: selectBirthdays,
-  // A greeting is of its day.
-  expiresAt: ({ dueAt, patientZone }, { catchUp }, clinicZone) => {
-    if (catchUp !== null) return addPeriod(dueAt, catchUp, clinicZone);
-    const zone = patientZone ?? clinicZone;
-    const evening = toInstant(localDay(dueAt, zone), '21:00', zone);
-    return Temporal.Instant.compare(dueAt, evening) < 0 ? evening : dueAt.add('PT3H');
-  },
+  expiresAt: expiresWithDay,
   guard: () => ({}),
   changed: 'birthday-changed',
 };
 
-interface BirthdaySlot {
-  zone: string;
+interface BirthdaySlot extends DaySlot {
   /** Month times 100 plus day, as the index has it. */
   birthDay: number;
   year: number;
-  at: Temporal.Instant;
-  dueDay: string;
 }
 
 async function selectBirthdays(trx: Trx, question: Question): Promise<Selection | null> {
   const { clinicId, clinicZone, patientIds } = question;
   const zones = await patientZones(trx, question);
-  const slots = zones.flatMap((zone) => slotsIn(zone, question));
+  const slots = birthdaySlots(zones, question);
   if (slots.length === 0) return null;
   return {
     from: sql`
@@ -63,20 +55,11 @@ async function selectBirthdays(trx: Trx, question: Question): Promise<Selection 
   };
 }
 
-function slotsIn(zone: string, { clinicZone, definition, window }: Question): BirthdaySlot[] {
-  const offset = definition.trigger.offset ?? 'P0D';
-  return daysAround(window, zone).flatMap((day) => {
-    const at = toInstant(day, definition.sendAt ?? '10:00', zone);
-    if (!isIn(at, window)) return [];
-    const dueDay = localDay(at, clinicZone);
-    return birthdaysDueOn(day, offset).flatMap(({ year, monthDays }) =>
-      monthDays.map((text) => ({
-        zone,
-        birthDay: Number(text.replace('-', '')),
-        year,
-        at,
-        dueDay,
-      })),
-    );
-  });
+function birthdaySlots(zones: readonly string[], question: Question): BirthdaySlot[] {
+  const offset = question.definition.trigger.offset ?? 'P0D';
+  return daySlots(zones, question).flatMap((slot) =>
+    birthdaysDueOn(slot.day, offset).flatMap(({ year, monthDays }) =>
+      monthDays.map((text) => ({ ...slot, birthDay: Number(text.replace('-', '')), year })),
+    ),
+  );
 }

@@ -15,11 +15,15 @@ export interface TriggerRow {
   isAhead(trigger: Trigger): boolean;
   /** Whether `sendAt` is 10:00 unless told. */
   hasDay(trigger: Trigger): boolean;
+  /** Whether it is, also where the rule is transactional: a day has no instant of its own. */
+  needsTime?: true;
+  /** Whether being booked makes nobody due, whatever the rule's purpose. */
+  excludesBooked?: true;
   /** Who is due in the window, as SQL; null when nobody can be. */
   select(trx: Trx, question: Question): Promise<Selection | null>;
   /** When it is too late for the first step. */
   expiresAt(due: DueOccasion, definition: RuleDefinition, clinicZone: string): Temporal.Instant;
-  guard(anchor: Anchor, definition: RuleDefinition): Guard;
+  guard(anchor: Anchor, definition: RuleDefinition, clinicZone: string): Guard;
   /** The reason with which a journey ends whose anchor is no longer what it was. */
   changed: string;
 }
@@ -52,8 +56,16 @@ export interface Selection {
 
 /** What a journey counts from, as it is stored with it. */
 export interface Anchor {
-  kind: 'visit' | 'appointment' | 'birthday' | 'patient';
-  /** The instant, or the day of a birthday. */
+  kind:
+    | 'visit'
+    | 'appointment'
+    | 'birthday'
+    | 'calendar'
+    | 'event'
+    | 'patient'
+    | 'treatment'
+    | 'data-check';
+  /** The instant, or the day. */
   at: string;
   source?: string;
   id?: string;
@@ -64,6 +76,19 @@ export interface Anchor {
   zone?: string | null;
   /** When the appointment was made. */
   bookedAt?: string;
+  /** The step of a treatment. */
+  step?: string;
+  /** The field whose value is asked about. */
+  field?: string;
+  /** What a delay is about, and when the patient is expected now. */
+  delayed?: {
+    source: string;
+    id: string;
+    revision: number;
+    startAt: string;
+    expectedAt: string;
+    zone: string | null;
+  };
 }
 
 export interface DueOccasion {

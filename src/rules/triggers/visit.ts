@@ -5,6 +5,7 @@ import type { Guard } from '../../outbox/guard.ts';
 import { slotsAfter } from './due-slots.ts';
 import { checkPeriod, isDayPeriod, required } from './field-checks.ts';
 import {
+  type Anchor,
   anchorSpan,
   dueAtOf,
   dueDaysOf,
@@ -30,17 +31,7 @@ export const visitTrigger: TriggerRow = {
   select: selectVisits,
   expiresAt: ({ dueAt }, { trigger, catchUp }, clinicZone) =>
     addPeriod(dueAt, catchUp ?? (isFollowUp(trigger.after) ? 'P3D' : 'P14D'), clinicZone),
-  guard: (anchor): Guard => ({
-    anchor: {
-      kind: 'visit',
-      source: anchor.source ?? '',
-      id: anchor.id ?? '',
-      at: anchor.at,
-      scope: anchor.scope ?? 'any',
-      ...(anchor.practitionerId && { practitionerId: anchor.practitionerId }),
-      ...(anchor.serviceIds && { serviceIds: anchor.serviceIds }),
-    },
-  }),
+  guard: visitGuard,
   changed: 'visit-changed',
 };
 
@@ -54,7 +45,23 @@ function isFollowUp(after: string | undefined): boolean {
   return Temporal.Duration.compare(period, longestFollowUp, { relativeTo: anyDay }) < 0;
 }
 
-async function selectVisits(trx: Trx, question: Question): Promise<Selection | null> {
+/** A later visit of the scope answers it. */
+export function visitGuard(anchor: Anchor): Guard {
+  return {
+    anchor: {
+      kind: 'visit',
+      source: anchor.source ?? '',
+      id: anchor.id ?? '',
+      at: anchor.at,
+      scope: anchor.scope ?? 'any',
+      ...(anchor.practitionerId && { practitionerId: anchor.practitionerId }),
+      ...(anchor.serviceIds && { serviceIds: anchor.serviceIds }),
+    },
+  };
+}
+
+/** The visits that no later one of their scope replaced. */
+export async function selectVisits(trx: Trx, question: Question): Promise<Selection | null> {
   const { clinicId, clinicZone, definition, patientIds, window, asKnown } = question;
   const { trigger, sendAt } = definition;
   const after = trigger.after ?? 'P0D';
