@@ -141,26 +141,69 @@ export interface TestClock {
   target: Temporal.Instant | null;
 }
 
-/** Locks the clock's row until the transaction ends: only one caller moves a test clinic. */
-export async function lockTestClock(trx: Trx, clinicId: string): Promise<TestClock | null> {
-  const row = await trx
-    .selectFrom('clinics')
-    .select(['test_now', 'test_target'])
-    .where('id', '=', clinicId)
-    .forNoKeyUpdate()
-    .executeTakeFirst();
-  return row?.test_now ? { now: row.test_now, target: row.test_target } : null;
+/**
+ * Takes a test clinic's clock for `mover` until its lease ends: only one moves it at a time, in however many
+ * transactions.
+ * @returns `held` while another mover has it, null when there is no such test clinic.
+ */
+export async function holdTestClock(
+  trx: Trx,
+  clinicId: string,
+  mover: string,
+  leaseMs: number,
+): Promise<TestClock | 'held' | null> {
+  const { rows } = await sql<TestClock & { is_mine: boolean }>`
+    update clinics set
+      test_mover = case when free.is_mine then ${mover}::uuid else test_mover end,
+      test_mover_until = case when free.is_mine
+        then clock_timestamp() + ${leaseMs} * interval '1 millisecond' else test_mover_until end
+    from (
+      select id, test_mover is null or test_mover = ${mover}::uuid
+                 or test_mover_until < clock_timestamp() as is_mine
+      from clinics where id = ${clinicId} and mode = 'test' for no key update
+    ) free
+    where clinics.id = free.id
+    returning test_now as now, test_target as target, free.is_mine`.execute(trx);
+  const [row] = rows;
+  if (row === undefined) return null;
+  return row.is_mine ? { now: row.now, target: row.target } : 'held';
 }
 
+/** Lengthens the lease of whoever still has the clock. */
+export async function renewTestClock(
+  trx: Trx,
+  clinicId: string,
+  mover: string,
+  leaseMs: number,
+): Promise<void> {
+  await sql`
+    update clinics set test_mover_until = clock_timestamp() + ${leaseMs} * interval '1 millisecond'
+    where id = ${clinicId} and test_mover = ${mover}::uuid`.execute(trx);
+}
+
+/** Gives up a move that has not ended, so that the next one need not wait for the lease. */
+export async function releaseTestClock(trx: Trx, clinicId: string, mover: string): Promise<void> {
+  await sql`
+    update clinics set test_mover = null
+    where id = ${clinicId} and test_mover = ${mover}::uuid`.execute(trx);
+}
+
+/**
+ * Sets the clock; without a target the move is done, and the next one may begin.
+ * @returns false when another mover has taken the clock meanwhile; then nothing is set.
+ */
 export async function setTestNow(
   trx: Trx,
   clinicId: string,
-  now: Temporal.Instant,
-  target: Temporal.Instant | null,
-): Promise<void> {
-  await sql`
-    update clinics set test_now = ${now}, test_target = ${target}
-    where id = ${clinicId} and mode = 'test'`.execute(trx);
+  mover: string,
+  { now, target }: TestClock,
+): Promise<boolean> {
+  const { numAffectedRows = 0n } = await sql`
+    update clinics set
+      test_now = ${now}, test_target = ${target},
+      test_mover = ${target === null ? null : mover}::uuid
+    where id = ${clinicId} and test_mover = ${mover}::uuid`.execute(trx);
+  return numAffectedRows > 0n;
 }
 
 function toClinic(row: Pick<Selectable<ClinicsTable>, (typeof columns)[number]>): Clinic {

@@ -1,7 +1,15 @@
-import type { Db } from '../database/connect.ts';
+import { randomUUID } from 'node:crypto';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Db, Trx } from '../database/connect.ts';
 import { withClinic } from '../database/with-clinic.ts';
 import { AppError, invalid } from '../errors.ts';
-import { lockTestClock, setTestNow, type TestClock } from '../history/clinic-store.ts';
+import {
+  holdTestClock,
+  releaseTestClock,
+  renewTestClock,
+  setTestNow,
+  type TestClock,
+} from '../history/clinic-store.ts';
 import { type DispatchDeps, dispatchClinic } from '../outbox/dispatch.ts';
 import { type PlanDeps, planClinic } from './plan.ts';
 import { findTestWork } from './test-clock-store.ts';
@@ -32,26 +40,19 @@ export async function advanceTestClock(
   clinicId: string,
   target: Temporal.Instant,
 ): Promise<Advanced> {
-  return inTurn(clinicId, async () => {
-    const clock = await withClinic(deps.db, clinicId, async (trx) => {
-      const found = await lockTestClock(trx, clinicId);
-      if (found === null) throw notATestClinic();
-      refuseTarget(target, found.now);
-      const heading = later(target, found.target ?? target);
-      await setTestNow(trx, clinicId, found.now, heading);
-      return { now: found.now, target: heading };
-    });
-    return moveTo(deps, clinicId, clock);
+  return whileHeld(deps, clinicId, async (clock) => {
+    refuseTarget(target, clock.now);
+    const heading = later(target, clock.target ?? target);
+    await withClinic(deps.db, clinicId, (trx) => put(trx, clinicId, clock.now, heading));
+    return moveTo(deps, clinicId, { now: clock.now, target: heading });
   });
 }
 
 /** Does what is due at the present instant of a test clinic; after each write of the API. */
 export async function tickTestClinic(deps: TestClockDeps, clinicId: string): Promise<Advanced> {
-  return inTurn(clinicId, async () => {
-    const clock = await withClinic(deps.db, clinicId, (trx) => lockTestClock(trx, clinicId));
-    if (clock === null) throw notATestClinic();
-    return moveTo(deps, clinicId, { now: clock.now, target: clock.target ?? clock.now });
-  });
+  return whileHeld(deps, clinicId, (clock) =>
+    moveTo(deps, clinicId, { now: clock.now, target: clock.target ?? clock.now }),
+  );
 }
 
 function notATestClinic(): AppError {
@@ -71,9 +72,73 @@ function refuseTarget(target: Temporal.Instant, now: Temporal.Instant): void {
   }
 }
 
+/** This process, to those that share its database. */
+const mover = randomUUID();
+const leaseMs = 10_000;
+const renewEveryMs = 2_000;
+const askAgainMs = 50;
+/** As long as the longest move may take. */
+const waitMaxMs = 5 * 60_000;
+
+/** One mover at a time: in turn within this process, by a lease among several. */
+async function whileHeld<T>(
+  deps: TestClockDeps,
+  clinicId: string,
+  work: (clock: TestClock) => Promise<T>,
+): Promise<T> {
+  return inTurn(clinicId, async () => {
+    const clock = await hold(deps, clinicId);
+    // A plan may take longer than a lease should: whoever dies is not waited for.
+    const renewal = setInterval(() => {
+      withClinic(deps.db, clinicId, (trx) => renewTestClock(trx, clinicId, mover, leaseMs)).catch(
+        // A lease that was lost shows when the clock is set.
+        () => {},
+      );
+    }, renewEveryMs);
+    try {
+      return await work(clock);
+    } catch (error) {
+      await withClinic(deps.db, clinicId, (trx) => releaseTestClock(trx, clinicId, mover)).catch(
+        // Its lease ends by itself.
+        () => {},
+      );
+      throw error;
+    } finally {
+      clearInterval(renewal);
+    }
+  });
+}
+
+async function hold(deps: TestClockDeps, clinicId: string): Promise<TestClock> {
+  for (const since = performance.now(); performance.now() - since < waitMaxMs; ) {
+    const clock = await withClinic(deps.db, clinicId, (trx) =>
+      holdTestClock(trx, clinicId, mover, leaseMs),
+    );
+    if (clock === null) throw notATestClinic();
+    if (clock !== 'held') return clock;
+    await pause(askAgainMs);
+  }
+  throw clockIsHeld();
+}
+
+async function put(
+  trx: Trx,
+  clinicId: string,
+  now: Temporal.Instant,
+  target: Temporal.Instant | null,
+): Promise<void> {
+  if (!(await setTestNow(trx, clinicId, mover, { now, target }))) throw clockIsHeld();
+}
+
+function clockIsHeld(): AppError {
+  return new AppError('unavailable', "The test clinic's clock is being moved by another process.", {
+    retryAfterSeconds,
+  });
+}
+
+const retryAfterSeconds = 2;
 const turns = new Map<string, Promise<unknown>>();
 
-/** One at a time for each clinic in this process; others are held apart by the clock's row. */
 async function inTurn<T>(clinicId: string, work: () => Promise<T>): Promise<T> {
   const before = turns.get(clinicId) ?? Promise.resolve();
   // The one before has told its own caller what went wrong.
@@ -108,10 +173,6 @@ async function step(
   target: Temporal.Instant,
 ): Promise<TestClock> {
   return withClinic(deps.db, clinicId, async (trx) => {
-    const clock = await lockTestClock(trx, clinicId);
-    if (clock === null) throw notATestClinic();
-    // Another process has moved it on meanwhile: that is where we are.
-    if (isBefore(now, clock.now)) return clock.target === null ? { now: clock.now, target } : clock;
     const { plan, dispatch } = await findTestWork(trx, clinicId);
     const ahead = [plan, dispatch].filter(
       (at) => at !== null && isBefore(now, at) && isBefore(at, target),
@@ -120,8 +181,9 @@ async function step(
       ahead.reduce((one, other) => (one && other && isBefore(one, other) ? one : other), target) ??
       target;
     const isDone = !isBefore(now, target);
-    await setTestNow(trx, clinicId, isDone ? now : next, isDone ? null : target);
-    return isDone ? { now, target: null } : { now: next, target };
+    const clock = isDone ? { now, target: null } : { now: next, target };
+    await put(trx, clinicId, clock.now, clock.target);
+    return clock;
   });
 }
 
