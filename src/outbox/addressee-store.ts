@@ -37,6 +37,9 @@ export async function findAddressee(
       'p.preferred',
       'p.name_text as nameText',
       'p.language',
+      'p.sms_address as phoneOnFile',
+      'p.email_address as emailOnFile',
+      'p.city as cityOnFile',
       'c.address',
       'c.country',
     ])

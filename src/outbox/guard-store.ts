@@ -76,6 +76,9 @@ export interface GuardFacts {
   preferred: string | null;
   nameText: string | null;
   language: string | null;
+  phoneOnFile: string | null;
+  emailOnFile: string | null;
+  cityOnFile: string | null;
   timeZone: string | null;
   nextAppointmentAt: Temporal.Instant | null;
   bookedSince: boolean;
@@ -123,6 +126,7 @@ export async function readGuardFacts(
       p.deceased as "isDeceased",
       p.active and p.deleted_at is null as "isActive",
       p.family, p.given, p.middle, p.preferred, p.name_text as "nameText", p.language, p.time_zone as "timeZone",
+      p.sms_address as "phoneOnFile", p.email_address as "emailOnFile", p.city as "cityOnFile",
       case when coalesce((m.guard->>'unlessBooked')::boolean, false) or ${stops('booked')} then (
         select min(a.start_at) from appointments a
         where a.clinic_id = ${clinicId} and a.patient_id = p.id and a.deleted_at is null and a.start_at > ${now}

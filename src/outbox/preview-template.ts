@@ -163,6 +163,9 @@ function madeUp(language: string): FoundAddressee {
     preferred: null,
     nameText: null,
     language,
+    phoneOnFile: '+12025550143',
+    emailOnFile: 'maria@example.com',
+    cityOnFile: isRussian ? 'Казань' : 'Lisboa',
     address: null,
     country: null,
   };

@@ -23,7 +23,15 @@ export type RenderedMessage =
 /** How a person is spoken to. */
 export type Addressee = Pick<
   GuardFacts,
-  'family' | 'given' | 'middle' | 'preferred' | 'nameText' | 'language'
+  | 'family'
+  | 'given'
+  | 'middle'
+  | 'preferred'
+  | 'nameText'
+  | 'language'
+  | 'phoneOnFile'
+  | 'emailOnFile'
+  | 'cityOnFile'
 >;
 
 type Worded = Addressee & Pick<GuardFacts, 'id' | 'channel' | 'body' | 'expiresAt'>;
@@ -87,6 +95,7 @@ function templateFacts(
       phone: clinic.settings.phone ?? null,
       address: clinic.settings.address ?? null,
     },
+    onFile: { phone: facts.phoneOnFile, email: facts.emailOnFile, city: facts.cityOnFile },
     visit: meetings?.visit,
     appointment: meetings?.appointment,
     links: linksFor(deps, clinic, facts, namesIn(picked.body), now),

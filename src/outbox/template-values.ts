@@ -1,3 +1,5 @@
+import { maskEmail, maskPhone, maskWord } from './masked-value.ts';
+
 /**
  * The names that a template may use, and what each says about a patient and a visit. Values are plain
  * text of one line: they are never evaluated, and a name that smuggles a link or a number is left out.
@@ -25,6 +27,8 @@ export interface TemplateFacts {
     | { name?: string | null; phone?: string | null; address?: string | null }
     | null
     | undefined;
+  /** As it is stored; a text shows it masked. */
+  onFile?: Partial<Record<'phone' | 'email' | 'city', string | null>> | undefined;
   visit?: Meeting | null | undefined;
   appointment?: Meeting | null | undefined;
   links?:
@@ -45,6 +49,9 @@ const fixedNames: Readonly<Record<string, ReadValue>> = {
   'clinic.name': ({ clinic }) => clinic?.name,
   'clinic.phone': ({ clinic }) => clinic?.phone,
   'clinic.address': ({ clinic }) => clinic?.address,
+  'onFile.phone': ({ onFile }) => onFile?.phone && maskPhone(onFile.phone),
+  'onFile.email': ({ onFile }) => onFile?.email && maskEmail(onFile.email),
+  'onFile.city': ({ onFile }) => onFile?.city && maskWord(onFile.city),
   ...meetingNames('visit'),
   ...meetingNames('appointment'),
   'link.confirm': ({ links }) => links?.confirm,

@@ -130,6 +130,17 @@ t.test('a template with a wrong name is refused when it is saved, with its place
   );
 });
 
+t.test('what is on file is shown so that only its owner knows it again', async (t) => {
+  const onFile = { phone: '+77010001234', email: 'anna.k@mail.example.com', city: 'Казань' };
+  const asked = 'Still {{onFile.phone}}, {{onFile.email}}, {{onFile.city}}?';
+  t.equal(text(asked, facts({ onFile })), 'Still ***1234, a***@m***.com, К***?');
+  t.equal(
+    text(asked, facts({ onFile: { ...onFile, email: null } })),
+    'missing: onFile.email',
+    'a text that asks about nothing does not go',
+  );
+});
+
 t.test('every name of the contract is known and no other', async (t) => {
   t.strictSame([...templateNames].sort(), [
     ...['date', 'location', 'practitioner', 'service', 'time'].map((name) => `appointment.${name}`),
@@ -141,6 +152,9 @@ t.test('every name of the contract is known and no other', async (t) => {
     'link.rate',
     'link.unsubscribe',
     'link.verify',
+    'onFile.city',
+    'onFile.email',
+    'onFile.phone',
     ...['family', 'given', 'middle', 'preferred', 'salutation'].map(
       (name) => `patient.name.${name}`,
     ),
