@@ -40,6 +40,6 @@ t.test(
     t.match(sent.body.data, [
       { state: 'delivered', occurrence: 'visit:v-1', patientId: 'new', to: '+525587654321' },
     ]);
-    t.equal(sent.body.data.length, 1);
+    t.match(sent.body.data, { length: 1 });
   },
 );
