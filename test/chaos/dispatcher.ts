@@ -49,7 +49,8 @@ const services =
   clinicId === undefined ? [createDispatcher(deps), createReconciler(deps)] : [only(clinicId)];
 for (const service of services) service.start();
 process.once('disconnect', () => process.exit());
-process.send?.('ready');
+// A parent that is gone by now needs no word; the line above ends this process.
+if (process.connected) process.send?.('ready', () => {});
 
 function only(id: string): Service {
   return loop({

@@ -36,7 +36,8 @@ for (const channel of ['sms', 'email'] as const) {
   }).start();
 }
 process.once('disconnect', () => process.exit());
-process.send?.('ready');
+// A parent that is gone by now needs no word; the line above ends this process.
+if (process.connected) process.send?.('ready', () => {});
 
 async function sendSome(channel: ProviderChannel): Promise<number> {
   await sql`
