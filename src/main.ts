@@ -63,13 +63,14 @@ async function serveUntilStopped(args: string[]): Promise<void> {
   const config = readConfig();
   const log = createLog(config.logLevel);
   const stopping = stopSignal();
+  // Also a start that hangs ends in time.
+  void stopping.then(() => setTimeout(() => process.exit(0), stopMs).unref());
   endOnFault(log);
   const options = { roles: readRoles(values.roles), migrate: values.migrate };
   const service = await serve(config, options, log);
   showKeys(config, service);
   await stopping;
   log.info({}, 'Stopping.');
-  setTimeout(() => process.exit(0), stopMs).unref();
   await service.stop();
   log.info({}, 'Stopped.');
   process.exit(0);

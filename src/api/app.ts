@@ -40,7 +40,11 @@ import { validatorCompiler } from './validate.ts';
 /** The HTTP side of Retorno: what every request passes, then the routes, one file for each resource. */
 
 const handlerTimeoutMs = 10_000;
-const connectionTimeoutMs = 20_000;
+/**
+ * A socket is silent while its handler works, so this is longer than the longest may take: the move of a
+ * clock or a preview. Who is slow to ask is ended sooner, by Node's time for headers and ours for bodies.
+ */
+const connectionTimeoutMs = 6 * 60_000;
 const keepAliveTimeoutMs = 75_000;
 const requestsPerSocketMax = 1_000;
 const pathPartCharsMax = 800;

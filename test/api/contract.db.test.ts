@@ -130,3 +130,25 @@ t.test('a follow-up goes although its appointment was told after the hour', asyn
   const messages = (await owner.get('/v1/messages')).body.data;
   t.match(messages, [{ occurrence: 'visit:a/a', state: 'delivered' }]);
 });
+
+t.test('the connection waits for as long as the move of a clock may take', async (t) => {
+  const api = await testApi(t);
+  const { key } = await api.clinic();
+  const base = await api.app.listen({ port: 0 });
+  const patience = new Promise((resolve) =>
+    api.app.server.once('request', (request, response) =>
+      response.once('finish', () => resolve(request.socket.timeout)),
+    ),
+  );
+  const answer = await fetch(`${base}/v1/test/clock`, {
+    method: 'POST',
+    headers: {
+      authorization: `Bearer ${key}`,
+      'content-type': 'application/json',
+      connection: 'close',
+    },
+    body: JSON.stringify({ now: '2026-03-02T15:00:00Z' }),
+  });
+  t.equal(answer.status, 200);
+  t.ok(Number(await patience) > 5 * 60_000);
+});
