@@ -8,6 +8,8 @@ import {
   type Transaction,
 } from 'kysely';
 import pg from 'pg';
+import { preparedPglite } from './prepared-pglite.ts';
+import { createStatementNames } from './statement-names.ts';
 import type { Tables } from './tables.ts';
 
 /**
@@ -72,16 +74,21 @@ types.setTypeParser(oids.int8, parseInt8);
 types.setTypeParser(oids.date, (text) => text);
 types.setTypeParser(oids.timestamptz, parseInstant);
 
-/** `pg` would send an instant as quoted JSON. */
+const nameOf = createStatementNames();
+
+/** `pg` would send an instant as quoted JSON, and prepare nothing. */
 class InstantClient extends pg.Client {
   constructor(config?: string | pg.ClientConfig) {
     super({ ...(typeof config === 'string' ? { connectionString: config } : config), types });
   }
 
-  // The parameters of pg's many overloads are passed through as they are, but for instants.
+  // The parameters of pg's many overloads are passed through as they are, but for a text with its values.
   override query(...args: unknown[]): never {
-    const values = args[1];
-    if (Array.isArray(values)) args[1] = values.map(instantToText);
+    const [text, values, ...others] = args;
+    if (typeof text === 'string' && Array.isArray(values)) {
+      const name = values.length > 0 ? nameOf(text) : undefined;
+      args = [{ text, values: values.map(instantToText), ...(name && { name }) }, ...others];
+    }
     return (super.query as (...args: unknown[]) => unknown).apply(this, args) as never;
   }
 }
@@ -100,7 +107,7 @@ async function connectEmbedded(dataDir: string): Promise<Database> {
     },
     serializers: { [oids.timestamptz]: (value) => String(value) },
   });
-  const db = new Kysely<Tables>({ dialect: new PGliteDialect({ pglite }) });
+  const db = new Kysely<Tables>({ dialect: new PGliteDialect({ pglite: preparedPglite(pglite) }) });
   // Kysely closes the database only if it has used it.
   await sql`select 1`.execute(db);
   return { db, engine: 'pglite', close: () => db.destroy() };
