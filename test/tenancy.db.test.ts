@@ -170,8 +170,18 @@ function bodyOf(operationId: string, { ids }: Victim): unknown {
       steps: [{ channel: 'sms', template: 't-canary' }],
     },
     changeRule: { name: 'Mine' },
+    backtestRule: { from: '2026-01-01', to: '2026-01-31' },
+    diffRule: {
+      rule: {
+        name: 'Mine',
+        purpose: 'care',
+        trigger: { type: 'visit', after: 'P30D' },
+        steps: [{ channel: 'sms', template: 't-canary' }],
+      },
+    },
     previewRule: days,
     previewTemplate: { channel: 'sms' },
+    putSegment: { audience: { tags: ['vip'] } },
     putAppointment: {
       patientId: marked.patient,
       status: 'cancelled',

@@ -15,7 +15,8 @@ import {
 import type { RulesDeps } from './plan-context.ts';
 
 /**
- * What a rule would do on coming days. It supposes that nobody answers, books or changes meanwhile.
+ * What becomes of those who are due on coming days, supposing that nobody answers, books or changes
+ * meanwhile. Who waits from before those days is not among them.
  */
 
 export interface Preview

@@ -105,7 +105,21 @@ for (const engine of ['postgres', 'pglite'] as const) {
       ]);
       await ok(owner.post('/v1/templates/recall/preview', { channel: 'sms', patientId: '1' }));
       await ok(owner.get('/v1/templates'));
-      await ok(owner.get(`/v1/rules/${recall.id}/versions`));
+      const days = { from: '2026-02-01', to: '2026-02-20' };
+      t.match(await ok(owner.post(`/v1/rules/${recall.id}/backtest`, days)), {
+        recipients: 0,
+        suppressed: { 'opted-out': 1 },
+        warnings: ['as-it-is-now'],
+      });
+      const limits = { perDay: 200, budget: { amount: '5000.00', per: 'P30D' } };
+      const { name, purpose, trigger, steps } = recall;
+      const changed = { name, purpose, trigger, steps, limits, holdout: 0.1 };
+      t.match(await ok(owner.post(`/v1/rules/${recall.id}/diff`, { rule: changed })), { lost: 0 });
+      await ok(owner.patch(`/v1/rules/${recall.id}`, { limits }));
+      t.match((await ok(owner.get(`/v1/rules/${recall.id}/versions`))).data, [
+        { version: 2, definition: { limits }, changedBy: /^key:/ },
+        { version: 1, definition: { limits: null } },
+      ]);
       await ok(owner.post(`/v1/rules/${recall.id}/pause`));
       await ok(owner.get('/v1/reports/messages'));
       t.match(await ok(owner.get('/v1/reports/returns')), { totals: { journeys: 1 } });
