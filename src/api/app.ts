@@ -14,7 +14,7 @@ import { addIdempotency } from './idempotency.ts';
 import { addMethodAnswers } from './method-answers.ts';
 import { addObservation } from './observe.ts';
 import { describeApi } from './openapi.ts';
-import { addProblems, sendProblem } from './problem.ts';
+import { addProblems, refuseUnreadable, sendProblem } from './problem.ts';
 import { callbackRoutes } from './routes/callbacks.ts';
 import { channelRoutes } from './routes/channels.ts';
 import { clinicRoutes } from './routes/clinics.ts';
@@ -30,6 +30,7 @@ import { patientHistoryRoutes } from './routes/patient-history.ts';
 import { patientRoutes } from './routes/patients.ts';
 import { reportRoutes } from './routes/reports.ts';
 import { ruleRoutes } from './routes/rules.ts';
+import { segmentRoutes } from './routes/segments.ts';
 import { systemRoutes } from './routes/system.ts';
 import { taskRoutes } from './routes/tasks.ts';
 import { templateRoutes } from './routes/templates.ts';
@@ -73,6 +74,7 @@ export async function buildApp(deps: AppDeps): Promise<App> {
     forceCloseConnections: 'idle',
     routerOptions: { maxParamLength: pathPartCharsMax },
     frameworkErrors: sendProblem,
+    clientErrorHandler: refuseUnreadable,
   }).withTypeProvider<TypeBoxTypeProvider>();
   app.setValidatorCompiler(validatorCompiler);
   // What an answer holds is decided by the room that makes it; tests hold answers against their schemas.
@@ -99,6 +101,7 @@ export async function buildApp(deps: AppDeps): Promise<App> {
   await app.register(optOutRoutes(deps));
   await app.register(templateRoutes(deps));
   await app.register(ruleRoutes(deps));
+  await app.register(segmentRoutes(deps));
   await app.register(messageRoutes(deps));
   await app.register(channelRoutes(deps));
   await app.register(taskRoutes(deps));

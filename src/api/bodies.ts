@@ -22,7 +22,7 @@ export const fhirType = 'application/fhir+json';
 export const cloudEventType = 'application/cloudevents+json';
 export const ndjsonType = 'application/x-ndjson';
 
-export function addBodies(app: App): void {
+export function addBodies(app: App, timeoutMs = bodyTimeoutMs): void {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser(
     [jsonType, fhirType, cloudEventType],
@@ -31,11 +31,20 @@ export function addBodies(app: App): void {
   );
   // A slow client holds a socket, so bodies have a time of their own; streams have theirs.
   app.addHook('preParsing', async (request, _reply, payload) => {
-    if (request.headers['content-type']?.startsWith(ndjsonType)) return payload;
-    const timer = setTimeout(() => request.raw.destroy(), bodyTimeoutMs);
+    if (!hasBody(request) || isStream(request)) return payload;
+    const timer = setTimeout(() => request.raw.destroy(), timeoutMs);
     request.raw.once('close', () => clearTimeout(timer)).once('end', () => clearTimeout(timer));
     return payload;
   });
+}
+
+/** Without one the request never tells its end, and what it asks for may take its time. */
+function hasBody({ headers }: FastifyRequest): boolean {
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
+}
+
+function isStream({ headers }: FastifyRequest): boolean {
+  return headers['content-type']?.toLowerCase().startsWith(ndjsonType) ?? false;
 }
 
 export function readJson(request: FastifyRequest, text: string): unknown {

@@ -1,3 +1,5 @@
+import http from 'node:http';
+import type { Socket } from 'node:net';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import { databaseTrouble } from '../database/outage.ts';
@@ -40,7 +42,8 @@ export function sendProblem(
   reply: FastifyReply,
 ): FastifyReply {
   const known = isFastifyError(error) ? fromFastify(error, request) : toAppError(error);
-  if (known.status >= 500) {
+  // A client that hung up in the middle of its request is no fault of ours.
+  if (known.status >= 500 && !request.raw.readableAborted) {
     request.log.error(
       { err: error, code: known.code, route: routeOf(request) },
       'A request failed.',
@@ -52,6 +55,29 @@ export function sendProblem(
     .code(known.status)
     .type(problemType)
     .send(JSON.stringify(toProblem(known)));
+}
+
+/** For what cannot even be read as HTTP, and so reaches no route. */
+export function refuseUnreadable(error: Error & { code?: string }, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const known =
+    error.code === 'HPE_HEADER_OVERFLOW'
+      ? new AppError('too-large', `Path and headers may have ${http.maxHeaderSize} bytes at most.`)
+      : new AppError('validation', 'This is no HTTP request that can be read.');
+  const body = JSON.stringify(toProblem(known));
+  socket.end(
+    [
+      `HTTP/1.1 ${known.status} ${http.STATUS_CODES[known.status]}`,
+      `Content-Type: ${problemType}`,
+      `Content-Length: ${Buffer.byteLength(body)}`,
+      'Connection: close',
+      '',
+      body,
+    ].join('\r\n'),
+  );
 }
 
 export function toProblem(error: AppError) {

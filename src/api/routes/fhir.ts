@@ -13,6 +13,7 @@ import type { App } from '../app-types.ts';
 import { callerOf } from '../authenticate.ts';
 import { batchBytesMax, fhirType, jsonType } from '../bodies.ts';
 import type { AppDeps } from '../deps.ts';
+import { problemSchema } from '../problem.ts';
 import { validatorCompilerButBody } from '../validate.ts';
 import { IntakeOut } from './events.ts';
 
@@ -24,7 +25,18 @@ const Resource = Type.Object(
 );
 
 const Outcome = Type.Object(
-  { resourceType: Type.Literal('OperationOutcome') },
+  {
+    resourceType: Type.Literal('OperationOutcome'),
+    issue: Type.Array(
+      Type.Object({
+        severity: Type.Literal('error'),
+        code: Type.String({ description: "FHIR's own code.", examples: ['required'] }),
+        details: Type.Object({ text: Type.String({ examples: ['missing'] }) }),
+        diagnostics: Type.String(),
+        expression: Type.Optional(Type.Array(Type.String({ examples: ['/birthDate'] }))),
+      }),
+    ),
+  },
   { title: 'OperationOutcome', description: 'What is wrong with a single resource.' },
 );
 
@@ -45,7 +57,16 @@ const shared = {
   tags: ['Intake'],
   consumes: [fhirType, jsonType],
   body: Resource,
-  response: { 202: IntakeOut, 422: Outcome },
+  response: {
+    202: IntakeOut,
+    422: {
+      content: {
+        [fhirType]: { schema: Outcome },
+        // For what passes a limit before it is read as a resource.
+        'application/problem+json': { schema: problemSchema },
+      },
+    },
+  },
 };
 const options = {
   config: { access: 'intake', batch: true },
