@@ -3,6 +3,7 @@ import type { Trx } from '../database/connect.ts';
 import { audienceLeaves } from './audience/audience.ts';
 import type { Journey } from './journey-store.ts';
 import type { RuleDefinition } from './rule.ts';
+import { segmentsFor } from './segment-store.ts';
 import type { Anchor } from './triggers/trigger.ts';
 
 /** What explain looks up beyond what planning reads. */
@@ -75,6 +76,7 @@ export async function seeAudience(
     zone: clinic.timeZone,
     currency: clinic.currency,
     dueDays: [asked.dueDay],
+    segments: await segmentsFor(trx, clinic.id, definition.audience),
   });
   if (leaves.length === 0) return [];
   const pairs = leaves.map(

@@ -24,6 +24,7 @@ import {
   type RulePatch,
   rulesPerClinicMax,
 } from './rule.ts';
+import { segmentFaults } from './segment-store.ts';
 
 /** Rules and their versions. Every change is a new version that tells who made it and when. */
 
@@ -52,6 +53,7 @@ export async function createRule(
 ): Promise<Rule> {
   const definition = parseRule(input);
   refuse(checkTemplates(definition, await templatesOf(trx, clinicId, definition)));
+  refuse(await segmentFaults(trx, clinicId, definition.audience));
   await refuseTooMany(trx, clinicId);
   const row = await trx
     .insertInto('rules')
@@ -155,6 +157,7 @@ export async function updateRule(
   if (rule === null) return null;
   const definition = patchRule(rule.definition, patch);
   refuse(checkTemplates(definition, await templatesOf(trx, clinicId, definition)));
+  refuse(await segmentFaults(trx, clinicId, definition.audience));
   if (isDeepStrictEqual(definition, rule.definition)) return rule;
   const isNewTrigger = rule.state === 'active' && movesDue(rule.definition, definition);
   const row = await trx

@@ -3,6 +3,8 @@ import type { Trx } from '../database/connect.ts';
 import { compileAudience } from './audience/audience.ts';
 import { bookedStatuses } from './audience/predicate.ts';
 import type { RuleDefinition } from './rule.ts';
+import type { Segments } from './segment.ts';
+import { segmentsFor } from './segment-store.ts';
 import type { DueWindow } from './triggers/due-slots.ts';
 import { type Anchor, type Selection, wasBooked } from './triggers/trigger.ts';
 import { triggerOf } from './triggers/triggers.ts';
@@ -89,16 +91,22 @@ export async function occasionsQuery(
     patientIds,
     asKnown,
   });
-  return selection && compose(terms, selection);
+  if (selection === null) return null;
+  return compose(terms, selection, await segmentsFor(trx, clinic.id, definition.audience));
 }
 
-function compose(terms: SelectionTerms, selection: Selection): RawBuilder<Occasion> {
+function compose(
+  terms: SelectionTerms,
+  selection: Selection,
+  segments: Segments,
+): RawBuilder<Occasion> {
   const { clinic, definition, window } = terms;
   const audience = compileAudience(definition.audience, {
     clinicId: clinic.id,
     zone: clinic.timeZone,
     currency: clinic.currency,
     dueDays: selection.dueDays,
+    segments,
   });
   return sql<Occasion>`
     select p.id as "patientId", ${selection.occurrence} as occurrence, ${selection.anchor} as anchor,

@@ -135,6 +135,10 @@ t.test('each predicate takes whom it describes and nobody else', async (t) => {
     [{ lastVisit: { after: 'P6M' } }, ['ann']],
     [{ hasFutureAppointment: true }, ['bob']],
     [{ hasFutureAppointment: false }, ['ann', 'cy']],
+    [{ segment: 'rich' }, ['ann']],
+    [{ not: { segment: 'rich' } }, ['bob', 'cy']],
+    [{ segment: 'rich-men' }, []],
+    [{ segment: 'nowhere' }, []],
     [{ attributes: { smoker: true } }, ['ann']],
     [{ attributes: { floor: [3, 4] } }, ['ann', 'bob']],
     [{ any: [{ tags: ['vip'] }, { gender: ['unknown'] }] }, ['ann', 'cy']],
@@ -149,6 +153,10 @@ t.test('each predicate takes whom it describes and nobody else', async (t) => {
         zone: 'UTC',
         currency: 'KZT',
         dueDays: [dueDay],
+        segments: new Map<string, unknown>([
+          ['rich', { spent: { gte: '10000.00' } }],
+          ['rich-men', { segment: 'rich', gender: ['male'] }],
+        ]),
       });
       const found = await sql<{ id: string }>`
         select p.id from patients p

@@ -123,7 +123,34 @@ function find(name: string): Predicate | undefined {
 /** The SQL that is true for who fits; never null, so that `not` means what it says. */
 export function compileAudience(audience: unknown, asOf: AsOf): RawBuilder<boolean> {
   if (audience === null || audience === undefined) return sql<boolean>`true`;
-  return compileNode(audience as Record<string, unknown>, asOf);
+  return compileNode(audience as Record<string, unknown>, withSegments(asOf));
+}
+
+function withSegments(asOf: AsOf): AsOf {
+  const { segments } = asOf;
+  if (segments === undefined || segments.size === 0) return asOf;
+  return {
+    ...asOf,
+    ofSegment: (name) =>
+      segments.has(name) ? compileAudience(segments.get(name), asOf) : sql<boolean>`false`,
+  };
+}
+
+export interface SegmentLeaf {
+  name: string;
+  pointer: string;
+}
+
+/** The segments that an audience names itself, each with its pointer. */
+export function segmentLeaves(audience: unknown, pointer = '/audience'): SegmentLeaf[] {
+  if (!isObject(audience)) return [];
+  return Object.entries(audience).flatMap(([key, value]) => {
+    const at = `${pointer}/${escapePointer(key)}`;
+    if (key === 'not') return segmentLeaves(value, at);
+    if ((key === 'all' || key === 'any') && Array.isArray(value))
+      return value.flatMap((item, index) => segmentLeaves(item, `${at}/${index}`));
+    return key === 'segment' && typeof value === 'string' ? [{ name: value, pointer: at }] : [];
+  });
 }
 
 function compileNode(node: Record<string, unknown>, asOf: AsOf): RawBuilder<boolean> {
@@ -161,7 +188,7 @@ export interface AudienceLeaf {
 /** Every predicate of an audience by itself, for explain; under a `not` it passes when it does not hold. */
 export function audienceLeaves(audience: unknown, asOf: AsOf): AudienceLeaf[] {
   if (audience === null || audience === undefined) return [];
-  return leavesOf(audience as Record<string, unknown>, asOf, '', false);
+  return leavesOf(audience as Record<string, unknown>, withSegments(asOf), '', false);
 }
 
 function leavesOf(

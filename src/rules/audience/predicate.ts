@@ -22,6 +22,10 @@ export interface AsOf {
   currency: string;
   /** The local days that `c.due_day` may be. */
   dueDays: readonly string[];
+  /** What the segments ask that the audience names. */
+  segments?: ReadonlyMap<string, unknown>;
+  /** Whether the patient belongs to one; the compiler adds it. */
+  ofSegment?(name: string): RawBuilder<boolean>;
 }
 
 /** Gives a predicate's functions their own value type; the compiler calls them with checked values. */

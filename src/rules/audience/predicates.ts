@@ -220,6 +220,15 @@ export const predicates: Readonly<Record<string, Predicate>> = {
     where: (value, asOf) => inRange(lastScore(asOf), value),
     seen: lastScore,
   }),
+  segment: predicate<string>({
+    schema: Type.String({
+      pattern: '^[a-z0-9][a-z0-9._-]{0,62}$',
+      description: 'Belongs to a saved segment on the due day.',
+      examples: ['loyal-women'],
+    }),
+    where: (name, asOf) => asOf.ofSegment?.(name) ?? sql`false`,
+    seen: (asOf, name) => asOf.ofSegment?.(name) ?? sql`false`,
+  }),
   attributes: predicate<Record<string, unknown>>({
     schema: Type.Record(Type.String({ minLength: 1, maxLength: 100 }), Type.Unknown(), {
       minProperties: 1,
@@ -242,7 +251,7 @@ export const predicates: Readonly<Record<string, Predicate>> = {
 };
 
 /** Named by the contract, without a source of facts yet: refused with this word rather than ignored. */
-export const unsupportedPredicates = ['balance', 'segment'] as const;
+export const unsupportedPredicates = ['balance'] as const;
 
 function birthday(age: number) {
   return sql`(p.birth_date + make_interval(years => ${age}::int))::date`;
