@@ -351,8 +351,13 @@ const walls = {
 const filter = /(?:"?\w+"?\.)?"?clinic_id"? = (\$\d+)(?:::uuid)?/g;
 const query = pg.Client.prototype.query as (...args: unknown[]) => unknown;
 pg.Client.prototype.query = function (this: pg.Client, ...args: unknown[]) {
-  if (walls.isDown && walls.withoutFilters && typeof args[0] === 'string') {
-    args[0] = args[0].replaceAll(filter, '($1::text is not null)');
+  if (walls.isDown && walls.withoutFilters) {
+    const unfiltered = (text: string) => text.replaceAll(filter, '($1::text is not null)');
+    const [asked] = args as [string | { text?: string; values?: unknown[] }];
+    if (typeof asked === 'string') args[0] = unfiltered(asked);
+    // Without its name: under that one the filtered text is prepared already.
+    else if (asked.text !== undefined && Array.isArray(asked.values))
+      args[0] = { text: unfiltered(asked.text), values: asked.values };
   }
   return query.apply(this, args);
 } as typeof pg.Client.prototype.query;
