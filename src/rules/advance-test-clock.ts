@@ -12,7 +12,7 @@ import {
 } from '../history/clinic-store.ts';
 import { type DispatchDeps, dispatchClinic } from '../outbox/dispatch.ts';
 import { type PlanDeps, planClinic } from './plan.ts';
-import { findTestWork } from './test-clock-store.ts';
+import { findTestWork, type TestWork } from './test-clock-store.ts';
 
 /**
  * Moves a test clinic's clock, with the result that every minute between would have had: it jumps from
@@ -151,68 +151,97 @@ async function inTurn<T>(clinicId: string, work: () => Promise<T>): Promise<T> {
   }
 }
 
+/** Bounds what one instant can ask for; what waits for the real clock, such as a host's webhook, is left. */
+const roundsMax = 1_000;
+const idleRoundsMax = 3;
+
 async function moveTo(
   deps: TestClockDeps,
   clinicId: string,
   clock: { now: Temporal.Instant; target: Temporal.Instant },
 ): Promise<Advanced> {
   const total: Advanced = { now: clock.now, planned: 0, sent: 0, suppressed: 0 };
-  for (;;) {
-    await settle(deps, clinicId, total);
-    const next = await step(deps, clinicId, total.now, clock.target);
-    if (next.target === null) return { ...total, now: next.now };
-    total.now = next.now;
+  for (let rounds = 0, idle = 0; ; ) {
+    const isSettled = rounds >= roundsMax || idle >= idleRoundsMax;
+    const stand = await step(deps, clinicId, { ...clock, now: total.now }, isSettled);
+    if (stand.target === null) return { ...total, now: stand.now };
+    if (isBefore(total.now, stand.now)) {
+      total.now = stand.now;
+      rounds = 0;
+      idle = 0;
+    }
+    if (!stand.due.plan && !stand.due.dispatch) continue;
+    rounds += 1;
+    idle = (await workOnce(deps, clinicId, stand.due, total)) ? 0 : idle + 1;
   }
 }
 
-/** Puts the clock to the next due instant, or to the target; `target` is null once all is done. */
+interface Due {
+  plan: boolean;
+  dispatch: boolean;
+}
+
+interface Stand extends TestClock {
+  /** What is due at that instant. */
+  due: Due;
+}
+
+/**
+ * Says what is due at the present instant; once nothing is, puts the clock to the next due instant or to
+ * the target. `target` is null once all is done.
+ */
 async function step(
   deps: TestClockDeps,
   clinicId: string,
-  now: Temporal.Instant,
-  target: Temporal.Instant,
-): Promise<TestClock> {
+  { now, target }: { now: Temporal.Instant; target: Temporal.Instant },
+  isSettled: boolean,
+): Promise<Stand> {
   return withClinic(deps.db, clinicId, async (trx) => {
-    const { plan, dispatch } = await findTestWork(trx, clinicId);
-    const ahead = [plan, dispatch].filter(
-      (at) => at !== null && isBefore(now, at) && isBefore(at, target),
-    );
-    const next =
-      ahead.reduce((one, other) => (one && other && isBefore(one, other) ? one : other), target) ??
-      target;
-    const isDone = !isBefore(now, target);
-    const clock = isDone ? { now, target: null } : { now: next, target };
-    await put(trx, clinicId, clock.now, clock.target);
-    return clock;
+    const work = await findTestWork(trx, clinicId);
+    const due = dueAt(work, now);
+    if (!isSettled && (due.plan || due.dispatch)) return { now, target, due };
+    if (!isBefore(now, target)) {
+      await put(trx, clinicId, now, null);
+      return { now, target: null, due };
+    }
+    const ahead = [work.plan, work.dispatch]
+      .filter((at) => at !== null)
+      .filter((at) => isBefore(now, at) && isBefore(at, target));
+    const next = ahead.reduce((one, other) => (isBefore(one, other) ? one : other), target);
+    await put(trx, clinicId, next, target);
+    return { now: next, target, due: dueAt(work, next) };
   });
 }
 
-/** Bounds what one instant can ask for; what waits for the real clock, such as a host's webhook, is left. */
-const roundsMax = 1_000;
-const idleRoundsMax = 3;
+function dueAt({ plan, dispatch }: TestWork, now: Temporal.Instant): Due {
+  const isDue = (at: Temporal.Instant | null) => at !== null && !isBefore(now, at);
+  return { plan: isDue(plan), dispatch: isDue(dispatch) };
+}
 
-async function settle(deps: TestClockDeps, clinicId: string, total: Advanced): Promise<void> {
+/** What the background roles would do in one round. @returns whether anything came of it. */
+async function workOnce(
+  deps: TestClockDeps,
+  clinicId: string,
+  due: Due,
+  total: Advanced,
+): Promise<boolean> {
   const { now } = total;
-  for (let round = 0, idle = 0; round < roundsMax && idle < idleRoundsMax; round += 1) {
-    const work = await withClinic(deps.db, clinicId, (trx) => findTestWork(trx, clinicId));
-    const isDue = (at: Temporal.Instant | null) => at !== null && !isBefore(now, at);
-    if (!isDue(work.plan) && !isDue(work.dispatch)) return;
-    const before = total.planned + total.sent + total.suppressed;
-    let others = 0;
-    if (isDue(work.plan)) {
-      const { planned, suppressed, nextAt } = await planClinic(deps, clinicId, now);
-      total.planned += planned;
-      total.suppressed += suppressed;
-      if (isDue(nextAt)) others += 1;
-    }
-    if (isDue(work.dispatch)) {
-      const { sent, suppressed, held, failed, unknown } = await dispatchClinic(deps, clinicId, now);
-      total.sent += sent;
-      total.suppressed += suppressed;
-      others += held + failed + unknown;
-    }
-    idle = total.planned + total.sent + total.suppressed + others > before ? 0 : idle + 1;
+  let moved = 0;
+  if (due.plan) {
+    const { planned, suppressed, nextAt } = await planClinic(deps, clinicId, now);
+    total.planned += planned;
+    total.suppressed += suppressed;
+    moved += planned + suppressed;
+    if (nextAt !== null && !isBefore(now, nextAt)) moved += 1;
   }
+  if (due.dispatch) {
+    const share = await dispatchClinic(deps, clinicId, now);
+    total.sent += share.sent;
+    total.suppressed += share.suppressed;
+    moved += share.sent + share.suppressed + share.held + share.failed + share.unknown;
+    if (share.remaining) moved += 1;
+  }
+  return moved > 0;
 }
 
 function isBefore(one: Temporal.Instant, other: Temporal.Instant): boolean {
