@@ -1,13 +1,5 @@
-import {
-  DummyDriver,
-  Kysely,
-  PostgresAdapter,
-  PostgresIntrospector,
-  PostgresQueryCompiler,
-} from 'kysely';
 import { systemClock } from '../clock.ts';
-import type { Db } from '../database/connect.ts';
-import type { Tables } from '../database/tables.ts';
+import { databaseWithoutServer } from '../database/without-server.ts';
 import { createLog } from '../log.ts';
 import { createSecrets } from '../secrets.ts';
 import { buildApp } from './app.ts';
@@ -34,15 +26,4 @@ export async function openApiDocument(): Promise<object> {
   await app.close();
   await deps.http.close();
   return document;
-}
-
-function databaseWithoutServer(): Db {
-  return new Kysely<Tables>({
-    dialect: {
-      createAdapter: () => new PostgresAdapter(),
-      createDriver: () => new DummyDriver(),
-      createIntrospector: (db) => new PostgresIntrospector(db),
-      createQueryCompiler: () => new PostgresQueryCompiler(),
-    },
-  });
 }

@@ -3,8 +3,8 @@ import { setTimeout as pause } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { createDatabase, sharedPostgres } from '../support/postgres.ts';
 import {
-  processOperatorKey,
   type ServiceProcess,
+  servedOperatorKey,
   startService,
 } from '../support/service-process.ts';
 
@@ -56,7 +56,7 @@ const now = '2026-03-02T15:00:00Z';
 async function makeClinic(processes: ServiceProcess[], mode: 'test' | 'live'): Promise<Shared> {
   const [first] = processes;
   if (!first) throw new Error('No process.');
-  const operator = asker(first, processOperatorKey);
+  const operator = asker(first, servedOperatorKey);
   const { body } = await operator('POST', '/v1/clinics', {
     name: 'Clínica',
     timeZone: 'America/Bogota',

@@ -12,7 +12,7 @@ export interface ServiceProcess {
   end(signal: NodeJS.Signals): Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
 }
 
-export const processOperatorKey = 'the-operator-of-the-tests';
+export const servedOperatorKey = 'the-operator-of-the-tests';
 
 const main = path.join(import.meta.dirname, '../../src/main.ts');
 const listening = /"url":"(http[^"]+)"/;
@@ -26,7 +26,7 @@ export async function startService(
     env: {
       PATH: process.env.PATH ?? '',
       DATABASE_URL: databaseUrl,
-      RETORNO_OPERATOR_KEY: processOperatorKey,
+      RETORNO_OPERATOR_KEY: servedOperatorKey,
       RETORNO_SECRET_KEY: Buffer.alloc(32, 7).toString('base64'),
       RETORNO_PORT: '0',
       RETORNO_REQUESTS_PER_SECOND: '1000000',
