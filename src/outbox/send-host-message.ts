@@ -12,6 +12,7 @@ import {
 } from './begin-messages.ts';
 import { commitStayed } from './begin-store.ts';
 import { type ChannelDeps, effectiveChannels } from './channel-store.ts';
+import type { Verdict } from './guard.ts';
 import { heldFor } from './judge-message.ts';
 import { findMessage, type MessageView } from './message-list-store.ts';
 import { enqueueMessages } from './message-store.ts';
@@ -108,8 +109,12 @@ async function judgeAtOnce(
     if (text && !text.ok) verdicts.set(facts.id, heldFor(text.reason, facts, now));
   }
   const channels = await effectiveChannels(deps, trx, clinic);
-  for (const facts of goers()) {
-    holdWithoutChannel([facts], verdicts, channels.get(facts.channel) ?? null, now);
+  for (const facts of all) {
+    const verdict = verdicts.get(facts.id);
+    // A channel that nobody serves is told before an hour that would come by itself.
+    const mayLeave = verdict?.state === 'go' || isHeldForHours(verdict);
+    const channel = channels.get(facts.channel) ?? null;
+    if (mayLeave) holdWithoutChannel([facts], verdicts, channel, now);
   }
   holdOverCaps(goers(), verdicts, clinic, now);
   const stayed = all.flatMap((facts) => {
@@ -121,4 +126,8 @@ async function judgeAtOnce(
     return [{ id, leaseEpoch, patientId, state, reason, nextAt }];
   });
   await commitStayed(trx, clinic.id, stayed, now);
+}
+
+function isHeldForHours(verdict: Verdict | undefined): boolean {
+  return verdict?.state === 'held' && verdict.reason === 'send-window';
 }

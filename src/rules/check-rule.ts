@@ -1,5 +1,5 @@
 import { Compile } from 'typebox/compile';
-import { AppError, type Fault } from '../errors.ts';
+import { AppError, type Fault, inputErrorCode } from '../errors.ts';
 import type { Template } from '../outbox/template-store.ts';
 import { schemaFaults as schemaFaultsOf, textFaults } from '../schema-faults.ts';
 import { checkAudience } from './audience/audience.ts';
@@ -89,7 +89,7 @@ function hasBody(template: Template, channel: StepChannel): boolean {
 
 export function refuse(faults: readonly Fault[]): void {
   if (faults.length === 0) return;
-  throw new AppError('validation', 'The rule cannot be taken.', { faults });
+  throw new AppError(inputErrorCode(faults), 'The rule cannot be taken.', { faults });
 }
 
 function schemaFaults(input: unknown): Fault[] {

@@ -113,6 +113,24 @@ export async function lockJourneys(
   return rows;
 }
 
+/** Whose journeys of these occurrences have ended before anything left. */
+export async function patientsOfEnded(
+  trx: Trx,
+  clinicId: string,
+  occurrences: readonly { ruleId: string; patientId: string; occurrence: string }[],
+): Promise<string[]> {
+  if (occurrences.length === 0) return [];
+  const { rows } = await sql<{ patient_id: string }>`
+    select distinct j.patient_id
+    from unnest(${occurrences.map(({ ruleId }) => ruleId)}::uuid[], ${occurrences.map(({ patientId }) => patientId)}::uuid[],
+      ${occurrences.map(({ occurrence }) => occurrence)}::text[]) as o (rule_id, patient_id, occurrence)
+    join journeys j on j.clinic_id = ${clinicId} and j.rule_id = o.rule_id and j.patient_id = o.patient_id
+      and j.occurrence = o.occurrence
+    where j.state in ('suppressed', 'cancelled')
+    order by j.patient_id`.execute(trx);
+  return rows.map((row) => row.patient_id);
+}
+
 export interface EarliestOpen {
   dueAt: Temporal.Instant;
   createdAt: Temporal.Instant;

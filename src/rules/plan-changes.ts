@@ -80,13 +80,17 @@ export async function writeChanges(
   };
 }
 
-/** Occurrences that have a journey already are left as they are. */
+export interface Written extends Planned {
+  /** Occurrences that have a journey already: they are left as they are. */
+  known: NewJourney[];
+}
+
 export async function writePlans(
   trx: Trx,
   clinicId: string,
   plans: readonly NewPlan[],
   now: Temporal.Instant,
-): Promise<Planned> {
+): Promise<Written> {
   const journeys = plans.map(({ journey }) => journey);
   const ids = await insertJourneys(trx, clinicId, journeys, now);
   const messages = plans.flatMap(({ toMessages }, index) => {
@@ -98,6 +102,7 @@ export async function writePlans(
     planned: messages.filter(isPlanned).length,
     suppressed: journeys.filter(({ state }, index) => state === 'suppressed' && ids[index] !== null)
       .length,
+    known: journeys.filter((_journey, index) => ids[index] === null),
   };
 }
 

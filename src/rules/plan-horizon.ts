@@ -1,6 +1,8 @@
 import type { Trx } from '../database/connect.ts';
 import type { Clinic } from '../history/clinic.ts';
+import { markReplan } from '../history/replan-store.ts';
 import { horizonAt } from './horizon.ts';
+import { patientsOfEnded } from './journey-store.ts';
 import { type Planned, writePlans } from './plan-changes.ts';
 import { isAfter, keepCaseArms, openCases, type RulesDeps, readTerms } from './plan-context.ts';
 import { planOccasion } from './plan-occasion.ts';
@@ -35,6 +37,8 @@ export async function planHorizon(
     const written = await writePlans(trx, clinic.id, plans, now);
     total.planned += written.planned;
     total.suppressed += written.suppressed;
+    // A visit that was moved ahead ended its journey; now that its new day is near it may begin again.
+    await markReplan(trx, clinic.id, await patientsOfEnded(trx, clinic.id, written.known));
   }
   await setPlannedThrough(trx, clinic.id, rule.id, upTo);
   return total;

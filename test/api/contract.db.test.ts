@@ -152,3 +152,38 @@ t.test('the connection waits for as long as the move of a clock may take', async
   t.equal(answer.status, 200);
   t.ok(Number(await patience) > 5 * 60_000);
 });
+
+t.test('a recall follows its visit to another day, also to one far ahead', async (t) => {
+  const owner = await (await testApi(t)).clinic();
+  const text = { inbox: { es: { text: 'Hola' } } };
+  await owner.put('/v1/templates/hello', { purpose: 'care', bodies: text });
+  const rule = await owner.post('/v1/rules', {
+    name: 'R',
+    purpose: 'care',
+    trigger: { type: 'visit', after: 'P30D' },
+    steps: [{ channel: 'inbox', template: 'hello' }],
+  });
+  await owner.post(`/v1/rules/${rule.body.id}/activate`);
+  const visit = (id: string, day: string) =>
+    owner.put(`/v1/visits/${id}`, {
+      patientId: id,
+      status: 'finished',
+      start: `2026-03-${day}T09:00:00`,
+    });
+  for (const id of ['moved', 'restored']) {
+    await owner.put(`/v1/patients/${id}`, { name: { text: 'A' } });
+    await visit(id, '02');
+  }
+  await owner.post('/v1/test/clock', { now: '2026-03-31T15:00:00Z' });
+  await visit('moved', '10');
+  await owner.delete('/v1/visits/restored');
+  t.match((await owner.get('/v1/messages')).body.data, [
+    { state: 'cancelled', reason: 'visit-changed' },
+    { state: 'cancelled', reason: 'visit-changed' },
+  ]);
+  await visit('restored', '15');
+  await owner.post('/v1/test/clock', { now: '2026-04-30T15:00:00Z' });
+  const sent = async (id: string) => (await owner.get(`/v1/messages?patientId=${id}`)).body.data;
+  t.match(await sent('moved'), [{ state: 'delivered', sentAt: '2026-04-09T15:00:00Z' }]);
+  t.match(await sent('restored'), [{ state: 'delivered', sentAt: '2026-04-14T15:00:00Z' }]);
+});
