@@ -8,14 +8,21 @@ export async function up(db: Kysely<unknown>): Promise<void> {
   // Roles belong to the cluster, not to the database: another database's migration may win the race.
   await sql`
     do $$ begin
-      create role retorno_runtime nologin nosuperuser nobypassrls nocreatedb nocreaterole;
-    exception when duplicate_object or unique_violation then null;
+      if not exists (select from pg_roles where rolname = 'retorno_runtime') then
+        create role retorno_runtime nologin nosuperuser nobypassrls nocreatedb nocreaterole;
+      end if;
+    exception
+      when duplicate_object or unique_violation then null;
+      when insufficient_privilege then
+        raise exception 'This user may not make roles: let an administrator run "create role retorno_runtime nologin; grant retorno_runtime to %"', current_user;
     end $$`.execute(db);
   await sql`
     do $$ begin
       if not pg_has_role(current_user, 'retorno_runtime', 'member') then
         execute format('grant retorno_runtime to %I', current_user);
       end if;
+    exception when insufficient_privilege then
+      raise exception 'This user may not take on the role it works in: let an administrator run "grant retorno_runtime to %"', current_user;
     end $$`.execute(db);
   await sql`
     do $$ begin
