@@ -50,6 +50,10 @@ export async function up(db: Kysely<unknown>): Promise<void> {
   await sql`
     create index intake_events_patient on intake_events (clinic_id, patient_id, type)
     where patient_id is not null and type not like '%.upserted'`.execute(db);
+  // The wishes there are, each once; cut off, since an index holds no long text.
+  await sql`
+    create index patients_reminders on patients (clinic_id, left(reminder_preference::text, 200))
+    where reminder_preference is not null`.execute(db);
   // Patients without visits are asked about their data by this; who answered, by that.
   await sql`
     create index replies_verified on replies (clinic_id, received_at)

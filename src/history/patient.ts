@@ -171,7 +171,11 @@ const fields = {
           },
         ),
       ],
-      { description: 'Which reminders the person asked for.', examples: ['day-before'] },
+      {
+        description:
+          'Which reminders the person asked for: periods before an appointment (`P1D`, `["P2D", "PT2H"]`, `{"before": …}`), words such as `day-before` or `two-hours-before`, or `none`. It beats the cascade of the rules: each period is served by the rule nearest to it, and the others leave the person alone. Anything else is kept and changes nothing.',
+        examples: ['day-before'],
+      },
     ),
   ),
   tags: Type.Optional(

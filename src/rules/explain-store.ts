@@ -57,6 +57,18 @@ export async function findAnchorFacts(
   return rows[0] ?? null;
 }
 
+/** What the patient said about reminders; null where nothing. */
+export async function findReminderPreference(
+  trx: Trx,
+  clinicId: string,
+  patientId: string,
+): Promise<unknown> {
+  const { rows } = await sql<{ preference: unknown }>`
+    select reminder_preference as preference from patients
+    where clinic_id = ${clinicId} and id = ${patientId}`.execute(trx);
+  return rows[0]?.preference ?? null;
+}
+
 export interface SeenLeaf {
   path: string;
   passed: boolean;

@@ -12,6 +12,7 @@ import {
   audienceHolds,
   findAnchorFacts,
   findJourneysOf,
+  findReminderPreference,
   type RecordedJourney,
   seeAudience,
 } from './explain-store.ts';
@@ -145,13 +146,13 @@ async function findOccasion(
       after: startOfDay(from, timeZone).subtract(oneMs),
       upTo: startOfDay(until, timeZone).subtract(oneMs),
     };
-    const everybody = { ...definition, audience: null };
     const found = await selectOccasions(trx, {
       clinic,
-      definition: everybody,
+      definition,
       window,
       patientIds: [patientId],
       now,
+      everybody: true,
     });
     const same = found.find(({ occurrence }) => occurrence === recorded?.occurrence);
     return same ?? nearest(found, middle);
@@ -202,6 +203,7 @@ async function runChecks(
       rule.definition.trigger,
     ),
     ...(await filterChecks(trx, clinic.id, rule, occasion)),
+    ...(await wishChecks(trx, clinic.id, rule, question.patientId, occasion)),
     check('due', isDue, 'not-due', dueAt?.toString() ?? null, on),
   ];
   if (occasion !== null && rule.activeFrom !== null) {
@@ -274,6 +276,21 @@ async function limitChecks(
           ),
         ]),
   ];
+}
+
+/** Who wishes to be reminded in another way is left to the rule that is nearest to it. */
+async function wishChecks(
+  trx: Trx,
+  clinicId: string,
+  { definition: { trigger } }: Rule,
+  patientId: string,
+  occasion: Occasion | null,
+): Promise<ExplainedCheck[]> {
+  if (trigger.before === undefined) return [];
+  const wished = await findReminderPreference(trx, clinicId, patientId);
+  if (wished === null) return [];
+  const name = 'trigger/reminder-preference';
+  return [check(name, occasion !== null, 'no-anchor', wished, trigger.before)];
 }
 
 async function filterChecks(

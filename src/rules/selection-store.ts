@@ -45,6 +45,8 @@ export interface SelectionTerms {
   now: Temporal.Instant;
   /** For days that are past: what happened after the due instant is left out. */
   asKnown?: boolean;
+  /** Also who is not in the audience. */
+  everybody?: boolean;
 }
 
 /** All at once, for given patients. */
@@ -92,7 +94,8 @@ export async function occasionsQuery(
     asKnown,
   });
   if (selection === null) return null;
-  return compose(terms, selection, await segmentsFor(trx, clinic.id, definition.audience));
+  const segments = await segmentsFor(trx, clinic.id, definition.audience);
+  return compose(terms, selection, segments);
 }
 
 function compose(
@@ -101,7 +104,7 @@ function compose(
   segments: Segments,
 ): RawBuilder<Occasion> {
   const { clinic, definition, window } = terms;
-  const audience = compileAudience(definition.audience, {
+  const audience = compileAudience(terms.everybody ? null : definition.audience, {
     clinicId: clinic.id,
     zone: clinic.timeZone,
     currency: clinic.currency,

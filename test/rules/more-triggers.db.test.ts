@@ -298,6 +298,79 @@ t.test('a delay is told at once, and above fifteen minutes staff call', async (t
   t.match(await explain(clinic, notice.id, bob), { outcome: 'due', occurrence: 'event:bob' });
 });
 
+t.test('a patient’s own wish beats the cascade of reminders', async (t) => {
+  const clinic = await rulesClinic(t);
+  const rules: Record<string, string> = {};
+  for (const before of ['P2D', 'PT2H']) {
+    const trigger = { type: 'appointment' as const, before };
+    rules[before] = (await makeRule(clinic.db, clinic.id, { ...transactional, trigger })).id;
+  }
+  // Another cascade, about appointments of its own.
+  await makeRule(clinic.db, clinic.id, {
+    ...transactional,
+    trigger: { type: 'appointment', before: 'P1D', services: ['surgery'] },
+  });
+  const reminders = async (reminderPreference: unknown) => {
+    const patientId = await makePatient(clinic.db, clinic.id, { reminderPreference });
+    const id = await makeAppointment(clinic.db, clinic.id, {
+      patientId,
+      start: '2026-03-04T12:00:00Z',
+      bookedAt: '2026-03-02T05:00:00Z',
+    });
+    await clinic.plan(now);
+    const found = (await clinic.messages()).filter((message) => message.patientId === patientId);
+    return found.map(
+      ({ occurrence, scheduledAt }) =>
+        `${occurrence.replace(`appointment:${id}:r1:`, '')} ${scheduledAt.slice(5, 16)}`,
+    );
+  };
+  t.same(await reminders(undefined), ['P2D 03-02T12:00', 'PT2H 03-04T10:00']);
+  t.same(await reminders('day-before'), ['P1D 03-03T12:00']);
+  t.same(await reminders(['P1D', 'PT1H']), ['P1D 03-03T12:00', 'PT1H 03-04T11:00']);
+  t.same(await reminders({ before: 'PT2H' }), ['PT2H 03-04T10:00']);
+  t.same(await reminders('none'), []);
+  t.same(await reminders('call me'), ['P2D 03-02T12:00', 'PT2H 03-04T10:00'], 'not understood');
+  const patientId = await makePatient(clinic.db, clinic.id, { reminderPreference: 'P1D' });
+  await makeAppointment(clinic.db, clinic.id, {
+    patientId,
+    start: '2026-03-04T12:00:00Z',
+    bookedAt: '2026-03-02T05:00:00Z',
+  });
+  const why = await explain(clinic, rules.PT2H ?? '', patientId);
+  t.match(why, { outcome: 'not-due' });
+  t.match(
+    why.checks.find(({ name }) => name === 'trigger/reminder-preference'),
+    { passed: false, seen: 'P1D', wanted: 'PT2H' },
+  );
+});
+
+t.test('a changed wish moves the reminders that have not left', async (t) => {
+  const clinic = await rulesClinic(t);
+  await makeRule(clinic.db, clinic.id, {
+    ...transactional,
+    trigger: { type: 'appointment', before: 'P1D' },
+  });
+  const patientId = await makePatient(clinic.db, clinic.id);
+  await makeAppointment(clinic.db, clinic.id, {
+    id: 'a-1',
+    patientId,
+    start: '2026-03-04T12:00:00Z',
+    bookedAt: '2026-03-02T05:00:00Z',
+  });
+  await clinic.plan(now);
+  await change(
+    clinic.db,
+    clinic.id,
+    [patientId],
+    sql`update patients set reminder_preference = '"PT3H"' where clinic_id = ${clinic.id}`,
+  );
+  await clinic.plan('2026-03-02T07:00:00Z');
+  t.match(await clinic.messages(), [
+    { occurrence: 'appointment:a-1:r1:P1D', state: 'cancelled' },
+    { occurrence: 'appointment:a-1:r1:PT3H', scheduledAt: '2026-03-04T09:00:00Z' },
+  ]);
+});
+
 t.test('the next step of a treatment is asked for when it is overdue', async (t) => {
   const clinic = await rulesClinic(t);
   const rule = await makeRule(clinic.db, clinic.id, {

@@ -54,6 +54,7 @@ const rules = [
 const zone = fc.constantFrom(undefined, 'Europe/Berlin', 'America/Santiago', 'Asia/Tokyo');
 const minutesAround = (days: number) => fc.integer({ min: -days * 24 * 60, max: days * 24 * 60 });
 const person = fc.record({
+  wish: fc.constantFrom(undefined, undefined, 'none', 'P2D', ['day-before', 'PT3H'], 'a call'),
   zone,
   birthDate: fc
     .integer({ min: -6, max: 8 })
@@ -93,6 +94,7 @@ async function tell(db: Db, clinicId: string, people: readonly Person[]): Promis
     const patientId = await makePatient(db, clinicId, {
       birthDate: one.birthDate,
       createdAt: minutes(one.created),
+      ...(one.wish && { reminderPreference: one.wish }),
       ...(one.zone && { timeZone: one.zone }),
     });
     ids.push(patientId);

@@ -74,6 +74,7 @@ export interface PatientWish {
   language?: string;
   timeZone?: string;
   preferredChannel?: string;
+  reminderPreference?: unknown;
   tags?: string[];
   payer?: string;
   household?: string;
@@ -120,6 +121,8 @@ export async function makePatient(
         language: wish.language ?? null,
         time_zone: wish.timeZone ?? null,
         preferred_channel: wish.preferredChannel ?? null,
+        reminder_preference:
+          wish.reminderPreference === undefined ? null : JSON.stringify(wish.reminderPreference),
         tags: wish.tags ?? [],
         payer_id: wish.payer ?? null,
         household: wish.household ?? null,

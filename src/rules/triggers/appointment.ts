@@ -5,6 +5,7 @@ import type { Guard } from '../../outbox/guard.ts';
 import type { RuleDefinition, Trigger } from '../rule.ts';
 import { type Slot, slotsAfter, slotsBefore } from './due-slots.ts';
 import { checkPeriod, isDayPeriod } from './field-checks.ts';
+import { preferenceCharactersMax, type Wish, wishesFor } from './reminder-preference.ts';
 import {
   type Anchor,
   anchorSpan,
@@ -98,7 +99,8 @@ function kindOf({ before, on }: Trigger): Kind {
 async function selectAppointments(trx: Trx, question: Question): Promise<Selection | null> {
   const { clinicId, clinicZone, definition, patientIds, asKnown } = question;
   const { trigger } = definition;
-  const slots = await slotsOf(trx, question);
+  const wishes = trigger.before === undefined ? [] : await wishesFor(trx, question);
+  const slots = await slotsOf(trx, question, wishes);
   if (slots.length === 0) return null;
   const span = anchorSpan(slots);
   const { anchorAt, statuses, suffix } = kindOf(trigger);
@@ -110,7 +112,8 @@ async function selectAppointments(trx: Trx, question: Question): Promise<Selecti
       join patients p on p.clinic_id = ${clinicId} and p.id = a.patient_id
       join ${slotsTable(slots)}
         on ${anchorAt} >= s.anchor_from and ${anchorAt} < s.anchor_until
-        and (s.zone is null or s.zone = coalesce(${zone}, ${clinicZone}))`,
+        and (s.zone is null or s.zone = coalesce(${zone}, ${clinicZone}))
+        ${wishes.length === 0 ? sql`` : sql`and ${isAsWished(wishes)}`}`,
     where: sql`
       a.clinic_id = ${clinicId} and a.deleted_at is null
       and ${anchorAt} >= ${span.from} and ${anchorAt} < ${span.until}
@@ -119,7 +122,7 @@ async function selectAppointments(trx: Trx, question: Question): Promise<Selecti
       and ${isOneOf(sql`a.patient_id`, patientIds)} and ${isOneOf(sql`p.id`, patientIds)}
       and ${overlaps(sql`a.service_ids`, trigger.services)}
       and ${isListed(sql`a.practitioner_id`, trigger.practitioners)}`,
-    occurrence: sql`'appointment:' || ${hostIdText('a')} || ':r' || a.start_revision || ':' || ${suffix}::text`,
+    occurrence: sql`'appointment:' || ${hostIdText('a')} || ':r' || a.start_revision || ':' || coalesce(s.period, ${suffix}::text)`,
     anchor: sql<Anchor>`jsonb_build_object(
       'kind', 'appointment', 'source', a.source, 'id', a.external_id, 'at', a.start_at,
       'revision', a.start_revision, 'zone', a.time_zone, 'bookedAt', a.booked_at)`,
@@ -129,16 +132,35 @@ async function selectAppointments(trx: Trx, question: Question): Promise<Selecti
   };
 }
 
-async function slotsOf(trx: Trx, question: Question): Promise<Slot[]> {
+/** A wish that is understood beats the rule's own period. */
+function isAsWished(wishes: readonly Wish[]): RawBuilder<unknown> {
+  const preference = sql`left(p.reminder_preference::text, ${sql.lit(preferenceCharactersMax)})`;
+  const known = wishes.map((wish) => wish.preference);
+  return sql`case when s.preference is null then not coalesce(${preference} = any(${known}::text[]), false)
+    else ${preference} = s.preference end`;
+}
+
+async function slotsOf(trx: Trx, question: Question, wishes: readonly Wish[]): Promise<Slot[]> {
   const { clinicZone, definition, window } = question;
   const { sendAt, trigger } = definition;
   if (trigger.before === undefined) {
     const zones = sendAt === null ? [] : await patientZones(trx, question);
     return slotsAfter({ after: trigger.after ?? 'PT0S', sendAt, clinicZone, zones, window });
   }
-  const { before } = trigger;
+  const slots = await slotsAhead(trx, question, trigger.before);
+  for (const period of new Set(wishes.flatMap(({ periods }) => periods))) {
+    const wished = await slotsAhead(trx, question, period);
+    const wishing = wishes.filter(({ periods }) => periods.includes(period));
+    for (const { preference } of wishing)
+      slots.push(...wished.map((slot) => ({ ...slot, wish: { preference, period } })));
+  }
+  return slots;
+}
+
+async function slotsAhead(trx: Trx, question: Question, before: string): Promise<Slot[]> {
+  const { clinicZone, definition, window } = question;
   const zones = isCalendarPeriod(before) ? await appointmentZones(trx, question, before) : [];
-  return slotsBefore({ before, sendAt, clinicZone, zones, window });
+  return slotsBefore({ before, sendAt: definition.sendAt, clinicZone, zones, window });
 }
 
 /** The zones of the appointments that can be due. */

@@ -29,6 +29,8 @@ export interface Slot {
   /** The clinic's local day of the due instant. */
   dueDay: string;
   due: { at: Temporal.Instant } | { shiftMs: number };
+  /** For patients who wish to be reminded so: their preference, and the period of theirs that it is about. */
+  wish?: { preference: string; period: string };
 }
 
 const oneMs = Temporal.Duration.from({ milliseconds: 1 });

@@ -97,7 +97,7 @@ export interface DueOccasion {
   patientZone: string | null;
 }
 
-/** `s (anchor_from, anchor_until, zone, due_at, shift_ms, due_day)`; arrays go as text on both engines. */
+/** `s (anchor_from, anchor_until, zone, due_at, shift_ms, due_day, preference, period)`; arrays go as text on both engines. */
 export function slotsTable(slots: readonly Slot[]): RawBuilder<unknown> {
   return sql`unnest(
     ${slots.map((slot) => slot.from.toString())}::text[]::timestamptz[],
@@ -105,8 +105,10 @@ export function slotsTable(slots: readonly Slot[]): RawBuilder<unknown> {
     ${slots.map((slot) => slot.zone)}::text[],
     ${slots.map(({ due }) => ('at' in due ? due.at.toString() : null))}::text[]::timestamptz[],
     ${slots.map(({ due }) => ('shiftMs' in due ? String(due.shiftMs) : null))}::text[]::bigint[],
-    ${slots.map((slot) => slot.dueDay)}::text[]::date[]
-  ) as s (anchor_from, anchor_until, zone, due_at, shift_ms, due_day)`;
+    ${slots.map((slot) => slot.dueDay)}::text[]::date[],
+    ${slots.map((slot) => slot.wish?.preference ?? null)}::text[],
+    ${slots.map((slot) => slot.wish?.period ?? null)}::text[]
+  ) as s (anchor_from, anchor_until, zone, due_at, shift_ms, due_day, preference, period)`;
 }
 
 /** The span of all anchors, for the index. */
