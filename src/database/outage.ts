@@ -19,6 +19,13 @@ const lostConnection =
   /^(Connection terminated|Client has encountered a connection error|timeout exceeded when trying to connect|Query read timeout|Client was closed|PGlite is closed)/;
 const sqlState = /^[0-9A-Z]{5}$/;
 
+const sacrificeCodes = new Set(['40001', '40P01']);
+
+/** Whether the database undid the whole transaction at once for another's sake, so that it may run again. */
+export function isSacrificed(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && sacrificeCodes.has(String(error.code));
+}
+
 export type DatabaseTrouble = 'outage' | 'contention' | 'bad-value' | 'constraint';
 
 /** @returns null for an error that has nothing to do with the database. */

@@ -49,8 +49,8 @@ export async function changeClinic(
     now,
   );
   // What waits for hours or caps may go now, or must wait longer.
-  await wakeClinic(trx, clinicId, 'plan', now);
   await wakeClinic(trx, clinicId, 'dispatch', now);
+  await wakeClinic(trx, clinicId, 'plan', now);
   return changed;
 }
 

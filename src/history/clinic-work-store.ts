@@ -6,7 +6,8 @@ export type WorkKind = 'plan' | 'dispatch' | 'reconcile';
 
 /**
  * Lowers the instant at which a clinic wants serving, in the transaction that makes the work: it is
- * either committed with it or not at all.
+ * either committed with it or not at all. Whoever wakes several kinds does so in the order dispatch, plan,
+ * reconcile, so that no two wait for each other.
  */
 export async function wakeClinic(
   trx: Trx,
