@@ -9,6 +9,7 @@ import {
 } from 'kysely';
 import pg from 'pg';
 import { preparedPglite } from './prepared-pglite.ts';
+import { watchSilence } from './silence.ts';
 import { createStatementNames } from './statement-names.ts';
 import type { Tables } from './tables.ts';
 
@@ -65,8 +66,13 @@ function connectPostgres(options: {
   // Without a listener on the pool and on each client, a lost connection ends the process.
   pool.on('error', onError);
   pool.on('connect', (client) => client.on('error', onError));
+  const silence = watchSilence(pool, { connectionString: options.url });
   const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
-  return { db, engine: 'postgres', close: () => db.destroy() };
+  const close = async () => {
+    silence.stop();
+    await db.destroy();
+  };
+  return { db, engine: 'postgres', close };
 }
 
 const types = new pg.TypeOverrides();
