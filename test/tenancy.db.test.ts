@@ -272,11 +272,17 @@ async function attack(api: TestApi): Promise<string[]> {
   await walls.down(api);
   try {
     for (const operation of inOrder(await operations())) {
-      const url = fill(operation.path, victim) + queryOf(operation.operationId, victim);
+      const path = fill(operation.path, victim);
+      const query = queryOf(operation.operationId, victim);
+      // A list that is asked for nothing in particular would show all.
+      if (query !== '' && !operation.path.includes('{')) {
+        const answer = await intruder.send({ method: operation.method as 'GET', url: path });
+        leaks.push(...leaksIn(operation, answer, victim));
+      }
       const body = bodyOf(operation.operationId, victim);
       const answer = await intruder.send({
         method: operation.method as 'GET',
-        url,
+        url: path + query,
         ...(body !== undefined && {
           headers: { 'content-type': 'application/json' },
           payload: JSON.stringify(body),
@@ -305,7 +311,10 @@ function inOrder(all: readonly Operation[]): Operation[] {
   return [...all].sort((one, other) => rank(one) - rank(other));
 }
 
-function faultsOf(operation: Operation, answer: Answer, victim: Victim): string[] {
+/** A new clinic has these; all else that a list or report shows of it, rows or figures, is another's. */
+const hasFromTheStart = new Set(['listKeys', 'listTemplates', 'listChannels']);
+
+function leaksIn(operation: Operation, answer: Answer, victim: Victim): string[] {
   const name = `${operation.operationId} answers ${answer.status}`;
   const faults = [];
   const seen = answer.text + JSON.stringify(answer.headers);
@@ -313,6 +322,15 @@ function faultsOf(operation: Operation, answer: Answer, victim: Victim): string[
     if (seen.toLowerCase().includes(canary.toLowerCase())) faults.push(`${name} with ${canary}`);
   }
   if (answer.status >= 500) faults.push(`${name}: ${answer.text}`);
+  const { data } = answer.body;
+  const isOwn = operation.access !== 'clinic' || hasFromTheStart.has(operation.operationId);
+  if (Array.isArray(data) && data.length > 0 && !isOwn) faults.push(`${name}: ${answer.text}`);
+  return faults;
+}
+
+function faultsOf(operation: Operation, answer: Answer, victim: Victim): string[] {
+  const name = `${operation.operationId} answers ${answer.status}`;
+  const faults = leaksIn(operation, answer, victim);
   if (operation.access === 'operator' && answer.status !== 401) faults.push(name);
   if (operation.access === 'clinic' && mustBeAbsent(operation) && answer.status !== 404) {
     faults.push(`${name}: ${answer.text}`);
@@ -388,4 +406,15 @@ t.test('nor does it with the filters off', async (t) => {
 t.test('with both off it would be seen', async (t) => {
   const leaks = await attackWith(t, { withoutRls: true, withoutFilters: true });
   t.ok(leaks.length > 10, `${leaks.length} leaks`);
+});
+
+t.test("another clinic's Idempotency-Key is nothing to it", async (t) => {
+  const api = await testApi(t);
+  const [one, other] = [await api.clinic(), await api.clinic()];
+  const twice = { 'idempotency-key': 'k-1' };
+  const made = await one.post('/v1/opt-outs', { address: phone }, twice);
+  const again = await other.post('/v1/opt-outs', { address: phone }, twice);
+  t.equal(again.status, 201, again.text);
+  t.not(again.body.id, made.body.id);
+  t.equal((await one.post('/v1/opt-outs', { address: phone }, twice)).body.id, made.body.id);
 });
