@@ -4,8 +4,8 @@ import pg from 'pg';
 import t from 'tap';
 import { createDatabase, startPostgres } from '../support/postgres.ts';
 import {
-  servedOperatorKey,
   type ServiceProcess,
+  servedOperatorKey,
   startService,
 } from '../support/service-process.ts';
 
