@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify';
 import type { Trx } from '../database/connect.ts';
-import { isSacrificed } from '../database/outage.ts';
+import { repeatSacrificed } from '../database/outage.ts';
 import { type WithClinicOptions, withClinic } from '../database/with-clinic.ts';
 import { type Clinic, clinicNow } from '../history/clinic.ts';
 import type { Caller } from '../history/key.ts';
@@ -27,18 +27,6 @@ export function atClinic(deps: AppDeps, request: FastifyRequest): AtClinic {
     clinicId,
     now: clinicNow(clinic, deps.clock),
     actor: `key:${caller.keyId}`,
-    run: (work, options) => repeated(() => withClinic(deps.db, clinicId, work, options)),
+    run: (work, options) => repeatSacrificed(() => withClinic(deps.db, clinicId, work, options)),
   };
-}
-
-const attemptsMax = 3;
-
-async function repeated<T>(transaction: () => Promise<T>): Promise<T> {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return await transaction();
-    } catch (error) {
-      if (attempt === attemptsMax || !isSacrificed(error)) throw error;
-    }
-  }
 }

@@ -21,8 +21,21 @@ const sqlState = /^[0-9A-Z]{5}$/;
 
 const sacrificeCodes = new Set(['40001', '40P01']);
 
-/** Whether the database undid the whole transaction at once for another's sake, so that it may run again. */
-export function isSacrificed(error: unknown): boolean {
+/** Of transactions in each other's way the database undoes one; crowds need some patience. */
+const attemptsMax = 5;
+
+/** Runs a whole transaction again when the database undid it for another's sake. */
+export async function repeatSacrificed<T>(transaction: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await transaction();
+    } catch (error) {
+      if (attempt === attemptsMax || !isSacrificed(error)) throw error;
+    }
+  }
+}
+
+function isSacrificed(error: unknown): boolean {
   return error instanceof Error && 'code' in error && sacrificeCodes.has(String(error.code));
 }
 

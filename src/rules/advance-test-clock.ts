@@ -2,8 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Db, Trx } from '../database/connect.ts';
 import { withClinic } from '../database/with-clinic.ts';
-import { AppError, invalid } from '../errors.ts';
+import { AppError, invalid, notFound } from '../errors.ts';
 import {
+  findClinic,
   holdTestClock,
   releaseTestClock,
   renewTestClock,
@@ -127,7 +128,9 @@ async function put(
   now: Temporal.Instant,
   target: Temporal.Instant | null,
 ): Promise<void> {
-  if (!(await setTestNow(trx, clinicId, mover, { now, target }))) throw clockIsHeld();
+  if (await setTestNow(trx, clinicId, mover, { now, target })) return;
+  // The clinic may have been deleted under the move.
+  throw (await findClinic(trx, clinicId)) === null ? notFound('clinic') : clockIsHeld();
 }
 
 function clockIsHeld(): AppError {

@@ -1,4 +1,5 @@
 import { type Static, Type } from 'typebox';
+import { repeatSacrificed } from '../../database/outage.ts';
 import { withClinic } from '../../database/with-clinic.ts';
 import { invalid, notFound } from '../../errors.ts';
 import { recordAudit } from '../../history/audit-store.ts';
@@ -149,7 +150,8 @@ export const clinicRoutes = (deps: AppDeps) => async (app: App) => {
     },
     async (request, reply) => {
       const clinic = await require(request.params.id);
-      await deleteClinic(deps.db, clinic.id);
+      // Its events keep coming, and each locks what the deletion wants.
+      await repeatSacrificed(() => deleteClinic(deps.db, clinic.id));
       deps.callers.forget(clinic.id);
       deps.log.warn({ clinicId: clinic.id }, 'A clinic was removed.');
       return reply.code(204).send(null);
