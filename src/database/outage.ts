@@ -25,12 +25,15 @@ const sacrificeCodes = new Set(['40001', '40P01']);
 const attemptsMax = 5;
 
 /** Runs a whole transaction again when the database undid it for another's sake. */
-export async function repeatSacrificed<T>(transaction: () => Promise<T>): Promise<T> {
+export async function repeatSacrificed<T>(
+  transaction: () => Promise<T>,
+  attempts = attemptsMax,
+): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await transaction();
     } catch (error) {
-      if (attempt === attemptsMax || !isSacrificed(error)) throw error;
+      if (attempt === attempts || !isSacrificed(error)) throw error;
     }
   }
 }

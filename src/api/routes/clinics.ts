@@ -52,6 +52,9 @@ const KeyParams = Type.Object({
   keyId: Type.String({ description: 'Our id of the key.' }),
 });
 
+/** The database looks for a deadlock after a second: a crowd has half a minute to pass. */
+const deletionsMax = 30;
+
 export const clinicRoutes = (deps: AppDeps) => async (app: App) => {
   const require = async (id: string): Promise<Clinic> => {
     const clinic = isUuid(id) ? await findClinic(deps.db, id) : null;
@@ -151,7 +154,7 @@ export const clinicRoutes = (deps: AppDeps) => async (app: App) => {
     async (request, reply) => {
       const clinic = await require(request.params.id);
       // Its events keep coming, and each locks what the deletion wants.
-      await repeatSacrificed(() => deleteClinic(deps.db, clinic.id));
+      await repeatSacrificed(() => deleteClinic(deps.db, clinic.id), deletionsMax);
       deps.callers.forget(clinic.id);
       deps.log.warn({ clinicId: clinic.id }, 'A clinic was removed.');
       return reply.code(204).send(null);
