@@ -112,7 +112,7 @@ function repair(text: string, home: CountryCode | undefined): string {
 
 /** The bulk of what our countries send, spared the plan's dozens of patterns. */
 const commonMobiles: readonly { country: CountryCode; form: RegExp }[] = [
-  { country: 'RU', form: /^\+79\d{9}$/ },
+  { country: 'RU', form: /^\+79(?!300)\d{9}$/ },
   { country: 'CO', form: /^\+573(?:0[0-5]|1\d|2[0-3]|5[01])\d{7}$/ },
   { country: 'BR', form: /^\+55(?:1[1-9]|[2-9]1)9[6-9]\d{7}$/ },
   { country: 'KZ', form: /^\+77(?:0[0-25-8]|47|7[15-8])\d{7}$/ },
