@@ -92,7 +92,7 @@ class InstantClient extends pg.Client {
   override query(...args: unknown[]): never {
     const [text, values, ...others] = args;
     if (typeof text === 'string' && Array.isArray(values)) {
-      const name = values.length > 0 ? nameOf(text) : undefined;
+      const name = nameOf(text, values);
       args = [{ text, values: values.map(instantToText), ...(name && { name }) }, ...others];
     }
     return (super.query as (...args: unknown[]) => unknown).apply(this, args) as never;

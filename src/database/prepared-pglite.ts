@@ -46,7 +46,7 @@ export function preparedPglite(pglite: PGlite): KyselyPglite {
   const queryPrepared =
     (query: Query): Query =>
     async <Row>(text: string, parameters: unknown[] = []) => {
-      const name = parameters.length > 0 ? nameOf(text) : undefined;
+      const name = nameOf(text, parameters);
       if (name === undefined) return query<Row>(text, parameters);
       const answer = await pglite.runExclusive(() => run(name, text, parameters));
       return toResult<Row>(pglite, answer);

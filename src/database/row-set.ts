@@ -1,4 +1,5 @@
 import { type RawBuilder, sql } from 'kysely';
+import { fewItems, manyRows } from './statement-names.ts';
 
 /**
  * Many rows as one parameter a column: `unnest` reads them several times faster than any JSON function,
@@ -35,7 +36,8 @@ export function rowSet<Row extends object>(
     (name) => sql`${literal(rows, name, types[name])}::${sql.raw(wireTypes[types[name]])}[]`,
   );
   const selected = names.map((name) => sql`${selection(name, types[name])} as ${sql.ref(name)}`);
-  return sql`(select ${sql.join(selected)} from unnest(${sql.join(columns)}) as u (${sql.join(names.map((name) => sql.ref(name)))})) as ${sql.ref(alias)}`;
+  const size = sql.raw(rows.length > fewItems ? manyRows : '');
+  return sql`(select ${size} ${sql.join(selected)} from unnest(${sql.join(columns)}) as u (${sql.join(names.map((name) => sql.ref(name)))})) as ${sql.ref(alias)}`;
 }
 
 const wireTypes: Readonly<Record<ColumnType, string>> = Object.freeze({
