@@ -75,8 +75,3 @@ export function inputErrorCode(faults: readonly Fault[]): 'validation' | 'unproc
 export function notFound(noun: string): AppError {
   return new AppError('not-found', `There is no such ${noun}.`);
 }
-
-/** Marks a branch that the types rule out. */
-export function assertNever(value: never): never {
-  throw new Error(`Unexpected value: ${JSON.stringify(value)}`);
-}

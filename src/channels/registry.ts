@@ -33,20 +33,3 @@ export function providersOf(channel: Channel): string[] {
 export function defaultProvider(channel: Channel): string | null {
   return providersOf(channel)[0] ?? null;
 }
-
-/**
- * The adapter that really serves a clinic: a test clinic reaches no provider, whatever it has set.
- * Null: nobody serves this channel.
- */
-export function servingAdapter(
-  clinic: { mode: 'live' | 'test' },
-  channel: Channel,
-  provider: string | null,
-): ChannelAdapter | null {
-  if (clinic.mode === 'test') {
-    const stand = findAdapter(channel, sandbox);
-    if (stand) return stand;
-  }
-  const chosen = provider ?? defaultProvider(channel);
-  return chosen === null ? null : findAdapter(channel, chosen);
-}

@@ -8,8 +8,6 @@ export interface HostId {
   externalId: string;
 }
 
-export const hostIdCharsMax = 200;
-
 /** Anything visible but `~`, which sets a source off; no space at either end, no control characters. */
 export const hostIdPattern =
   '^(?:[a-z0-9][a-z0-9._-]{0,62}~)?[^~\\s\\u0000-\\u001f\\u007f](?:[^~\\u0000-\\u001f\\u007f]{0,198}[^~\\s\\u0000-\\u001f\\u007f])?$';

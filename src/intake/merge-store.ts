@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import type { Trx } from '../database/connect.ts';
+import { contentColumns } from './person-store.ts';
 
 /** What moves when two ids turn out to be one person. */
 
@@ -65,39 +66,9 @@ async function moveConsents(
       occurred_at = greatest(c.occurred_at, excluded.occurred_at)`.execute(trx);
 }
 
-const contentColumns = [
-  'family',
-  'given',
-  'middle',
-  'preferred',
-  'name_text',
-  'birth_date',
-  'birth_date_text',
-  'gender',
-  'language',
-  'time_zone',
-  'preferred_channel',
-  'reminder_preference',
-  'tags',
-  'payer_id',
-  'payer_name',
-  'household',
-  'guardian_id',
-  'referred_by',
-  'city',
-  'acquisition',
-  'active',
-  'deceased',
-  'attributes',
-  'telecom',
-  'sms_address',
-  'email_address',
-  'whatsapp_address',
-  'telegram_address',
-  'warnings',
-  'content_hash',
-];
-const copied = sql.raw(contentColumns.map((column) => `${column} = a.${column}`).join(', '));
+const copied = sql.raw(
+  [...contentColumns, 'content_hash'].map((column) => `${column} = a.${column}`).join(', '),
+);
 
 /**
  * Gives survivors what the host said about a retired id: for good where it said so after the merge, and

@@ -106,7 +106,8 @@ export async function setContactPoints(
     on conflict do nothing`.execute(trx);
 }
 
-const contentColumns = [
+/** What the host tells of a person, whole with each upsert. */
+export const contentColumns = [
   'family',
   'given',
   'middle',

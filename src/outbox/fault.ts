@@ -22,7 +22,6 @@ export const faultPoints = [
   'after_reconcile_answer',
   'before_reconcile_commit',
   'after_reconcile',
-  'before_receipt_commit',
 ] as const;
 export type FaultPoint = (typeof faultPoints)[number];
 

@@ -109,10 +109,6 @@ export function taskKey({ dueAt, id }: Pick<Task, 'dueAt' | 'id'>): string {
 
 const keyForm = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z) (\S{36})$/;
 
-export function isTaskKey(key: string): boolean {
-  return readKey(key) !== null;
-}
-
 function readKey(key: string): { dueAt: string; id: string } | null {
   const [, dueAt, id] = keyForm.exec(key) ?? [];
   if (!dueAt || !id || !isUuid(id) || !isInstant(dueAt)) return null;

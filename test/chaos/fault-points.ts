@@ -34,8 +34,6 @@ export interface SweepOptions {
   report?: (done: number, total: number, note: string) => void;
 }
 
-/** Passed by the process that takes callbacks, which is none of these. */
-const pointsOfOthers: readonly FaultPoint[] = ['before_receipt_commit'];
 const factor = 300;
 const patientsPerCase = 6;
 const reachMsMax = 30_000;
@@ -56,10 +54,9 @@ export async function sweepFaultPoints(options: SweepOptions): Promise<SweptPoin
   try {
     await migrateToLatest(db);
     await outbox.prepare(db);
-    const cases = faultPoints
-      .filter((point) => !pointsOfOthers.includes(point))
-
-      .flatMap((point) => (['sms', 'email'] as const).map((channel) => ({ point, channel })));
+    const cases = faultPoints.flatMap((point) =>
+      (['sms', 'email'] as const).map((channel) => ({ point, channel })),
+    );
     const swept: (Case & { clinicId: string; isReached: boolean })[] = [];
     const waiting = cases.entries();
     const work = async () => {
