@@ -544,6 +544,62 @@ export interface RepliesTable {
   received_at: Instant;
 }
 
+export interface WebhooksTable {
+  clinic_id: string;
+  name: string;
+  url: string;
+  events: string[];
+  source: string;
+  secret: Uint8Array;
+  previous_secret: Nullable<Uint8Array>;
+  previous_until: Nullable<Instant>;
+  state: Generated<'active' | 'paused' | 'disabled'>;
+  stopped_at: Nullable<Instant>;
+  failures: Generated<number>;
+  failing_since: Nullable<Instant>;
+  rests_until: Nullable<Instant>;
+  lease_epoch: Generated<number>;
+  lease_until: Nullable<Instant>;
+  created_at: Instant;
+  updated_at: Instant;
+}
+
+export interface HostEventsTable {
+  clinic_id: string;
+  id: string;
+  position: GeneratedAlways<number>;
+  type: string;
+  occurred_at: Instant;
+  /** Ids of the host as `source~id`. */
+  host_ids: JsonDefault<Record<string, string | null>>;
+  data: JsonDefault<Record<string, unknown>>;
+  created_at: Generated<Instant>;
+}
+
+export interface WebhookDeliveriesTable {
+  clinic_id: string;
+  webhook: string;
+  event_id: string;
+  position: number;
+  state: Generated<'waiting' | 'done' | 'failed'>;
+  next_at: Nullable<Instant>;
+  attempt_no: Generated<number>;
+  tries: Generated<number>;
+  first_tried_at: Nullable<Instant>;
+  settled_at: Nullable<Instant>;
+}
+
+export interface WebhookAttemptsTable {
+  clinic_id: string;
+  webhook: string;
+  event_id: string;
+  attempt_no: number;
+  started_at: Instant;
+  duration_ms: number;
+  http_status: Nullable<number>;
+  reason: Nullable<string>;
+}
+
 export interface Tables {
   clinics: ClinicsTable;
   key_index: KeyIndexTable;
@@ -578,4 +634,8 @@ export interface Tables {
   segments: SegmentsTable;
   tasks: TasksTable;
   replies: RepliesTable;
+  webhooks: WebhooksTable;
+  host_events: HostEventsTable;
+  webhook_deliveries: WebhookDeliveriesTable;
+  webhook_attempts: WebhookAttemptsTable;
 }
