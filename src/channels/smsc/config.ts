@@ -1,6 +1,6 @@
 import { type Static, Type } from 'typebox';
 import type { AdapterConfig } from '../channel.ts';
-import { textTransforms } from '../sms-transform.ts';
+import { smsOptions } from '../sms-wording.ts';
 
 const visible = (maxLength: number) => ({ minLength: 1, maxLength, pattern: '^[\\x21-\\x7e]+$' });
 const callbackSecret = Type.Optional(
@@ -42,11 +42,7 @@ export const smscOptions = Type.Object(
     currency: Type.Optional(
       Type.String({ pattern: '^[A-Z]{3}$', description: 'The currency of the account; RUB.' }),
     ),
-    textTransform: Type.Optional(
-      Type.Enum(textTransforms, {
-        description: 'How a text is rewritten to cost fewer parts; not at all unless told.',
-      }),
-    ),
+    ...smsOptions,
     batch: Type.Optional(
       Type.Integer({
         minimum: 1,

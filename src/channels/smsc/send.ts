@@ -9,8 +9,7 @@ import type {
 } from '../channel.ts';
 import { failedOutcome, unreadableError } from '../failure.ts';
 import { parsePrice } from '../price.ts';
-import { type SmsLength, smsLength } from '../sms-length.ts';
-import { foldToGsm7, isFoldable, transformText } from '../sms-transform.ts';
+import { wordSms } from '../sms-wording.ts';
 import { callSmsc, digitsOf } from './call.ts';
 import { withoutPerson } from './callback.ts';
 import { refusal } from './codes.ts';
@@ -24,30 +23,17 @@ interface Wire {
 }
 
 export function prepare(message: OutboundMessage, config: SmscConfig): PreparedMessage {
-  const lines = message.content.text.replace(/\r\n?/g, '\n');
-  const text = transformText(lines, config.options.textTransform ?? 'none');
-  const { encoding, segments } = smsLength(text);
+  const { warnings, ...worded } = wordSms(message.content.text, message.to, config.options);
+  const { text, encoding, segments } = worded;
   const wire: Wire = { phone: message.to, text };
   return {
     ...message,
     encoding,
     segments,
-    warnings: warningsOf(text, { encoding, segments }),
+    warnings: [...(text.length > charactersMax ? ['too-long'] : []), ...warnings],
     batchKey: batchKeyOf(wire, message.expiresAt),
     wire,
   };
-}
-
-function warningsOf(
-  text: string,
-  { encoding, segments }: Pick<SmsLength, 'encoding' | 'segments'>,
-): string[] {
-  const isDear =
-    encoding === 'ucs2' && isFoldable(text) && smsLength(foldToGsm7(text)).segments < segments;
-  return [
-    ...(text.length > charactersMax ? ['too-long'] : []),
-    ...(isDear ? ['accents-cost-parts'] : []),
-  ];
 }
 
 const phoneForm = /^\+[1-9]\d{9,14}$/;
