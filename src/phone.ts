@@ -1,5 +1,6 @@
 import {
   type CountryCode,
+  getCountryCallingCode,
   isSupportedCountry,
   ParseError,
   parsePhoneNumberWithError,
@@ -47,6 +48,11 @@ export function parsePhone(raw: string, country?: string): ParsedPhone {
   const home = country !== undefined && isSupportedCountry(country) ? country : undefined;
   const dialled = repair(text, home);
   return commonMobile(dialled) ?? parseByPlan(dialled, home);
+}
+
+/** How numbers of a country begin, such as +55; null for a country without a numbering plan. */
+export function callingCode(country: string): string | null {
+  return isSupportedCountry(country) ? `+${getCountryCallingCode(country)}` : null;
 }
 
 const plainForm = /^\+?[0-9]+$/;

@@ -31,6 +31,8 @@ export interface ClinicSettings {
   messagesPerDay: number;
   phone?: string;
   address?: string;
+  /** Hosts of the clinic's own pages: texts may link to them. */
+  websites?: string[];
   openingHours?: Partial<Record<Weekday, Hours[]>>;
   /** Where the clinic holds itself to more than its country does. */
   policy?: { careNeedsConsent?: boolean };

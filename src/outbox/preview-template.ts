@@ -1,15 +1,19 @@
 import type { Channel } from '../channels/channel.ts';
+import { wordSms } from '../channels/sms-wording.ts';
 import type { Trx } from '../database/connect.ts';
 import type { Clinic } from '../history/clinic.ts';
 import { countryPolicy } from '../history/country-policy.ts';
 import { formatMicros } from '../money.ts';
+import { callingCode } from '../phone.ts';
 import { uuidv7 } from '../uuid.ts';
 import { type FoundAddressee, findAddressee } from './addressee-store.ts';
 import { type ChannelDeps, effectiveChannels } from './channel-store.ts';
 import { type Meetings, readMeetings } from './meeting-store.ts';
 import { priceOf } from './price.ts';
-import { bodyFor, linkFor, type RenderedMessage, renderMessage } from './render-message.ts';
+import { bodyFor, linkFor, renderMessage } from './render-message.ts';
+import type { TemplateBody } from './template.ts';
 import { unmetDemands } from './template-demands.ts';
+import { lintText } from './template-lint.ts';
 import type { Template } from './template-store.ts';
 import { primaryPart } from './template-values.ts';
 
@@ -72,7 +76,7 @@ export async function previewTemplate(
       id: message.id,
       clientRef: message.id,
       purpose: template.purpose,
-      to: addressee.address ?? '',
+      to: addressee.address ?? callingCode(clinic.country) ?? '',
       content: rendered.content,
       expiresAt: message.expiresAt,
       unsubscribeUrl,
@@ -81,7 +85,10 @@ export async function previewTemplate(
   );
   const micros =
     channel && prepared ? priceOf(channel.tariff, addressee.country, prepared.segments) : null;
-  const demands = demandsOf(template, terms.channel, rendered, clinic);
+  const body = template.bodies[terms.channel]?.[rendered.language ?? ''];
+  const { subject, text, html } = rendered.content;
+  const read = [subject, text, html].join('\n');
+  const advice = body ? adviceOn(body, read, template.purpose, terms.channel, clinic, deps) : [];
   return {
     subject: rendered.content.subject ?? null,
     text: rendered.content.text,
@@ -93,7 +100,7 @@ export async function previewTemplate(
       micros === null
         ? null
         : { amount: formatMicros(micros, clinic.currency), currency: clinic.currency },
-    warnings: [...demands, ...(prepared?.warnings ?? ['channel-paused'])],
+    warnings: [...advice, ...(prepared?.warnings ?? ['channel-paused'])],
   };
 }
 
@@ -107,17 +114,23 @@ const nothing: Omit<TemplatePreview, 'warnings'> = Object.freeze({
   cost: null,
 });
 
-function demandsOf(
-  template: Template,
+/** What the clinic's country asks of a body that lacks it, and what nobody should be sent. */
+function adviceOn(
+  body: TemplateBody,
+  read: string,
+  purpose: Template['purpose'],
   channel: Channel,
-  rendered: Extract<RenderedMessage, { ok: true }>,
   clinic: Clinic,
+  { publicUrl }: Pick<ChannelDeps, 'publicUrl'>,
 ): string[] {
-  const body = template.bodies[channel]?.[rendered.language ?? ''];
-  if (body === undefined) return [];
-  return unmetDemands(body, template.purpose, countryPolicy(clinic.country)).map(
-    (demand) => `lacks-${demand}`,
-  );
+  const lacking = unmetDemands(body, purpose, countryPolicy(clinic.country));
+  const ownHosts = [new URL(publicUrl).hostname, ...(clinic.settings.websites ?? [])];
+  const found = lintText(read, { channel, purpose, ownHosts });
+  return [
+    ...lacking.map((demand) => `lacks-${demand}`),
+    // The country's own word for it is enough.
+    ...found.filter((each) => each !== 'no-unsubscribe' || !lacking.includes('opt-out')),
+  ];
 }
 
 export interface TemplateWarning {
@@ -125,22 +138,39 @@ export interface TemplateWarning {
   code: string;
 }
 
-/** What the clinic's country asks of such texts and these lack, for the answer to saving them. */
+/** What speaks against such texts, for the answer to saving them. */
 export function templateWarnings(
-  template: Pick<Template, 'purpose' | 'bodies'>,
+  { purpose, bodies }: Pick<Template, 'purpose' | 'bodies'>,
   clinic: Clinic,
+  deps: Pick<ChannelDeps, 'publicUrl'>,
 ): TemplateWarning[] {
-  const policy = countryPolicy(clinic.country);
-  return Object.entries(template.bodies).flatMap(([channel, languages]) =>
+  return Object.entries(bodies).flatMap(([channel, languages]) =>
     channel === 'task'
       ? []
-      : Object.entries(languages).flatMap(([language, body]) =>
-          unmetDemands(body, template.purpose, policy).map((demand) => ({
-            pointer: `/bodies/${channel}/${language}`,
-            code: `lacks-${demand}`,
-          })),
-        ),
+      : Object.entries(languages).flatMap(([language, body]) => {
+          const read = [body.subject, body.text, body.html].join('\n');
+          const advice = adviceOn(body, read, purpose, channel as Channel, clinic, deps);
+          const wording = channel === 'sms' ? smsAdvice(body.text, clinic, deps) : [];
+          const pointer = `/bodies/${channel}/${language}`;
+          return [...advice, ...wording].map((code) => ({ pointer, code }));
+        }),
   );
+}
+
+/** As long as a name, a service or a date usually is. */
+const usualValue = 'Margarita';
+const linkCharacters = 43;
+
+/** What the text costs once its names are filled in, as far as that can be known before. */
+function smsAdvice(
+  text: string,
+  clinic: Clinic,
+  { publicUrl }: Pick<ChannelDeps, 'publicUrl'>,
+): string[] {
+  const filled = text.replace(/\{\{\s*(link\.)?[^}]*\}\}/g, (_slot, isLink?: string) =>
+    isLink ? `${publicUrl}/l/${'x'.repeat(linkCharacters)}` : usualValue,
+  );
+  return wordSms(filled, callingCode(clinic.country) ?? '', {}).warnings;
 }
 
 async function meetingsOf(

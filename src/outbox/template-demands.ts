@@ -7,7 +7,8 @@ interface Said {
   words: string;
 }
 
-const optOutWords =
+/** Words that tell a reader how to stop the messages. */
+export const optOutWords =
   /(?<!\p{L})(STOP|UNSUBSCRIBE|СТОП|ОТПИСКА|ОТПИСАТЬСЯ|SAIR|PARAR|BAJA|ALTO|SALIR)(?!\p{L})/u;
 
 const isMet: Readonly<Record<Demand, (said: Said) => boolean>> = {

@@ -299,7 +299,7 @@ t.test('one bad text makes SMSC.ru refuse a batch, and each goes again alone', a
   const good = given.message();
   const bad = given.message({ clientRef: good.clientRef, content: { text: 'x'.repeat(1001) } });
   const batch = given.prepare(good, bad);
-  t.same(batch[1]?.warnings, ['too-long']);
+  t.same(batch[1]?.warnings, ['too-long', 'many-parts']);
   for (const outcome of await given.adapter.send(batch, given.config, given.context)) {
     t.match(outcome, { kind: 'rejected', error: { class: 'temporary', retryAlone: true } });
   }

@@ -99,6 +99,18 @@ const settingFields = {
     description: 'For texts.',
     examples: ['Carrera 7 # 12-34'],
   }),
+  websites: Type.Array(
+    Type.String({
+      pattern: '^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\\.)+[a-z0-9-]{2,63}$',
+      maxLength: 253,
+      description: 'A host, without www.',
+      examples: ['clinica.example'],
+    }),
+    {
+      maxItems: 20,
+      description: 'Pages of the clinic: a template that links elsewhere is warned of.',
+    },
+  ),
   openingHours: OpeningHours,
   policy: Type.Object(
     {
@@ -133,6 +145,7 @@ export const ClinicPatch = Type.Object(
     messagesPerDay: clearable('messagesPerDay'),
     phone: clearable('phone'),
     address: clearable('address'),
+    websites: clearable('websites'),
     openingHours: clearable('openingHours'),
     policy: clearable('policy'),
   },
@@ -153,6 +166,7 @@ export const ClinicOut = Type.Object(
     messagesPerDay: settingFields.messagesPerDay,
     phone: Type.Optional(settingFields.phone),
     address: Type.Optional(settingFields.address),
+    websites: Type.Optional(settingFields.websites),
     openingHours: Type.Optional(OpeningHours),
     policy: Type.Optional(settingFields.policy),
     createdAt: Type.String({

@@ -76,7 +76,7 @@ const TemplateOut = Type.Object(
     updatedAt: Instant,
     warnings: Type.Optional(
       Type.Array(Type.Object({ pointer: Type.String(), code: Type.String() }), {
-        description: "What the clinic's country asks for and the text lacks, when it is saved.",
+        description: "When it is saved: what the clinic's country asks for and the text lacks, and what had better not be sent.",
       }),
     ),
   },
@@ -171,7 +171,7 @@ export const templateRoutes = (deps: AppDeps) => async (app: App) => {
         ),
       );
       reply.code(isNew ? 201 : 200);
-      const warnings = templateWarnings(template, clinic);
+      const warnings = templateWarnings(template, clinic, deps);
       return { ...toOut(template), warnings } as Static<typeof TemplateOut>;
     },
   );

@@ -130,8 +130,8 @@ To stop these greetings: {{link.unsubscribe}}`,
 
 "Hello {{patient.name.salutation|there}}, this is {{clinic.name}}. We just wanted to wish you a very happy birthday and a healthy, joyful year."`,
     },
-    whatsapp: { text: birthday },
-    telegram: { text: birthday },
+    whatsapp: { text: `${birthday}\n\nReply STOP for no more greetings` },
+    telegram: { text: `${birthday}\n\nReply STOP for no more greetings` },
   },
   'follow-up': {
     sms: {

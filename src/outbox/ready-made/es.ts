@@ -135,8 +135,8 @@ Para no recibir más felicitaciones: {{link.unsubscribe}}`,
 
 «{{patient.name.salutation|Hola}}, ¿cómo está? Le llamamos de {{clinic.name}} para desearle un muy feliz cumpleaños, con mucha salud y alegría.»`,
     },
-    whatsapp: { text: birthday },
-    telegram: { text: birthday },
+    whatsapp: { text: `${birthday}\n\nPara no recibir felicitaciones, responda BAJA` },
+    telegram: { text: `${birthday}\n\nPara no recibir felicitaciones, responda BAJA` },
   },
   'follow-up': {
     sms: {

@@ -133,8 +133,8 @@ Para não receber mais felicitações: {{link.unsubscribe}}`,
 
 "{{patient.name.salutation|Oi}}, tudo bem? Aqui é da {{clinic.name}}. Estamos ligando para desejar um feliz aniversário, com muita saúde e alegria!"`,
     },
-    whatsapp: { text: birthday },
-    telegram: { text: birthday },
+    whatsapp: { text: `${birthday}\n\nPara não receber felicitações, responda SAIR` },
+    telegram: { text: `${birthday}\n\nPara não receber felicitações, responda SAIR` },
   },
   'follow-up': {
     sms: {

@@ -120,7 +120,7 @@ export const ru: ReadyMadeTexts = {
   },
   birthday: {
     sms: {
-      text: '{{patient.name.salutation|Здравствуйте}}, с днём рождения! Желаем здоровья, тепла и добрых людей рядом. {{clinic.name}}',
+      text: '{{patient.name.salutation|Здравствуйте}}, с днём рождения! Желаем здоровья, тепла и добрых людей рядом. {{clinic.name}}. Не присылать: СТОП',
     },
     email: {
       subject: 'С днём рождения!',
@@ -134,8 +134,8 @@ export const ru: ReadyMadeTexts = {
 
 «{{patient.name.salutation|Добрый день}}, здравствуйте! Это {{clinic.name}}. Поздравляем Вас с днём рождения! Желаем крепкого здоровья и всего самого доброго.»`,
     },
-    whatsapp: { text: birthday },
-    telegram: { text: birthday },
+    whatsapp: { text: `${birthday}\n\nНе присылать поздравления: ответьте СТОП` },
+    telegram: { text: `${birthday}\n\nНе присылать поздравления: ответьте СТОП` },
   },
   'follow-up': {
     sms: {
