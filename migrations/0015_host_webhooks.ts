@@ -88,6 +88,9 @@ export async function up(db: Kysely<unknown>): Promise<void> {
   await sql`create index webhook_deliveries_waiting on webhook_deliveries (clinic_id, webhook, position) where state = 'waiting'`.execute(
     db,
   );
+  await sql`create index webhook_deliveries_next on webhook_deliveries (clinic_id, webhook, next_at) where state = 'waiting'`.execute(
+    db,
+  );
   await sql`create index webhook_deliveries_list on webhook_deliveries (clinic_id, webhook, state, position)`.execute(
     db,
   );

@@ -35,6 +35,7 @@ import { systemRoutes } from './routes/system.ts';
 import { taskRoutes } from './routes/tasks.ts';
 import { templateRoutes } from './routes/templates.ts';
 import { testModeRoutes } from './routes/test-mode.ts';
+import { webhookRoutes } from './routes/webhooks.ts';
 import { addTestTicks } from './test-ticks.ts';
 import { validatorCompiler } from './validate.ts';
 
@@ -104,6 +105,7 @@ export async function buildApp(deps: AppDeps): Promise<App> {
   await app.register(segmentRoutes(deps));
   await app.register(messageRoutes(deps));
   await app.register(channelRoutes(deps));
+  await app.register(webhookRoutes(deps));
   await app.register(taskRoutes(deps));
   await app.register(reportRoutes(deps));
   await app.register(testModeRoutes(deps));

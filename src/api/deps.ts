@@ -7,6 +7,7 @@ import type { IntakeDeps } from '../intake/record-events.ts';
 import type { Log } from '../log.ts';
 import type { DispatchDeps, DispatchResult } from '../outbox/dispatch.ts';
 import { createFaults } from '../outbox/fault.ts';
+import type { DeliverDeps, DeliveryOutcome } from '../outbox/webhooks/deliver.ts';
 import type { PlanDeps } from '../rules/plan.ts';
 import type { Secrets } from '../secrets.ts';
 import { type Callers, createCallers } from './callers.ts';
@@ -14,7 +15,7 @@ import { createHealth, type Health } from './health.ts';
 import { countShare, createMetrics, type Metrics } from './metrics.ts';
 
 /** All that routes and background roles reach the world by; made in one place, passed by argument. */
-export interface AppDeps extends DispatchDeps, PlanDeps, IntakeDeps {
+export interface AppDeps extends DispatchDeps, DeliverDeps, PlanDeps, IntakeDeps {
   engine: Database['engine'];
   log: Log;
   http: HttpClient;
@@ -58,6 +59,7 @@ export function createDeps({ database, privateUrls, fault, ticks, ...terms }: De
     health,
     metrics,
     onShare: (share: DispatchResult) => countShare(metrics, share),
+    onDelivery: (outcome: DeliveryOutcome) => metrics.webhookCalls.inc({ outcome }),
   };
   // Rules speak to the channels by the same means, and see the public URL once it is known.
   return Object.assign(deps, { channels: deps });

@@ -9,6 +9,8 @@ export interface Metrics {
   /** How messages ended up, as the dispatcher of this process saw it. */
   messages: Counter<'outcome'>;
   waitingClinics: Gauge<'kind'>;
+  /** Calls to webhooks of hosts that this process made. */
+  webhookCalls: Counter<'outcome'>;
 }
 
 const bucketsSeconds = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
@@ -44,6 +46,12 @@ export function createMetrics(health: Health): Metrics {
       name: 'retorno_clinics_waiting',
       help: 'Clinics whose work is due and not yet served, by kind of work.',
       labelNames: ['kind'],
+      registers,
+    }),
+    webhookCalls: new Counter({
+      name: 'retorno_webhook_calls_total',
+      help: "Calls to hosts' webhooks: done, to be tried again, or given up.",
+      labelNames: ['outcome'],
       registers,
     }),
   };

@@ -8,6 +8,7 @@ import { assertWalled } from '../database/with-clinic.ts';
 import type { Log } from '../log.ts';
 import { createDispatcher } from '../outbox/dispatch.ts';
 import { createReconciler } from '../outbox/reconcile.ts';
+import { createWebhookDispatcher } from '../outbox/webhooks/deliver.ts';
 import { createScheduler } from '../rules/scheduler.ts';
 import { createSecrets } from '../secrets.ts';
 import { loop, type Service } from '../service.ts';
@@ -142,7 +143,9 @@ function servicesOf(wanted: readonly Role[], deps: AppDeps, clock: DatabaseClock
   return [
     // A scheduler reads the clock at each tick.
     wanted.includes('scheduler') ? scheduler() : followClock(clock, log),
-    ...(wanted.includes('dispatcher') ? [createDispatcher(deps), createReconciler(deps)] : []),
+    ...(wanted.includes('dispatcher')
+      ? [createDispatcher(deps), createReconciler(deps), createWebhookDispatcher(deps)]
+      : []),
     ...(deps.engine === 'pglite' ? [statistics] : []),
   ];
 }

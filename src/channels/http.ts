@@ -16,6 +16,8 @@ export interface HttpRequest {
   signal: AbortSignal;
   /** For the whole exchange, connecting included. */
   timeoutMs: number;
+  /** The longest answer that is read, where less is enough than of any other. */
+  answerBytesMax?: number;
 }
 
 export type NotSentReason =
@@ -43,6 +45,8 @@ export interface HttpPort {
 }
 
 export interface HttpClient extends HttpPort {
+  /** Whether this address can be called at all, as far as can be told without asking a name server. */
+  mayCall(url: string): boolean;
   close(): Promise<void>;
 }
 
@@ -80,7 +84,11 @@ export function httpClient(options: HttpClientOptions): HttpClient {
       if (!options.allowPrivate && !isPublicUrl(url)) {
         return { kind: 'not-sent', reason: 'private-address' };
       }
-      return exchange(poolOf(url.origin), url, request, bodyBytesMax);
+      return exchange(poolOf(url.origin), url, request, request.answerBytesMax ?? bodyBytesMax);
+    },
+    mayCall: (text) => {
+      const url = URL.parse(text);
+      return url !== null && isUsable(url) && (options.allowPrivate || isPublicUrl(url));
     },
     close: async () => {
       await Promise.all([...pools.values()].map((pool) => pool.close()));

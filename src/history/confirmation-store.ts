@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import type { Trx } from '../database/connect.ts';
 import { wakeClinic } from './clinic-work-store.ts';
+import { tellHost } from './host-event-store.ts';
 import type { HostId } from './host-id.ts';
 import { lockPatients } from './lock-store.ts';
 import { markReplan } from './replan-store.ts';
@@ -50,7 +51,10 @@ export async function findOnlyComing(
   return rows.length === 1 ? (rows[0] ?? null) : null;
 }
 
-/** Notes the patient's answer; the host's next update of the appointment may say otherwise. */
+/**
+ * Notes the patient's answer and tells the host, once for an answer that is repeated; the host's next update of
+ * the appointment may say otherwise.
+ */
 export async function setConfirmation(
   trx: Trx,
   clinicId: string,
@@ -58,12 +62,17 @@ export async function setConfirmation(
   confirmation: 'accepted' | 'declined',
   now: Temporal.Instant,
 ): Promise<void> {
-  await lockPatients(trx, clinicId, [appointment.patientId], 'update');
-  await sql`
+  const { source, externalId, patientId } = appointment;
+  await lockPatients(trx, clinicId, [patientId], 'update');
+  const { numAffectedRows } = await sql`
     update appointments set confirmation = ${confirmation}, updated_at = ${now}
-    where clinic_id = ${clinicId} and source = ${appointment.source} and external_id = ${appointment.externalId}`.execute(
-    trx,
-  );
-  await markReplan(trx, clinicId, [appointment.patientId]);
+    where clinic_id = ${clinicId} and source = ${source} and external_id = ${externalId}
+      and confirmation is distinct from ${confirmation}`.execute(trx);
+  if (numAffectedRows === 0n) return;
+  const type =
+    confirmation === 'accepted' ? 'appointment.confirmed' : 'appointment.cancel-requested';
+  const hostIds = { appointmentId: { source, externalId } };
+  await tellHost(trx, clinicId, [{ type, patientId, hostIds, data: { confirmation } }], now);
+  await markReplan(trx, clinicId, [patientId]);
   await wakeClinic(trx, clinicId, 'plan', now);
 }

@@ -4,6 +4,7 @@ import type { ChannelName, ConsentChannel, ConsentState, Purpose } from '../data
 import { uuidv7 } from '../uuid.ts';
 import { wakeClinic } from './clinic-work-store.ts';
 import { lockAddresses, lockPatients } from './lock-store.ts';
+import { tellOptOut } from './opt-out-news-store.ts';
 import { markReplan } from './replan-store.ts';
 
 /** What the host said about one purpose on one channel, at one instant. */
@@ -101,6 +102,7 @@ export async function recordOptOut(
       created_at: now,
     })
     .execute();
+  await tellOptOut(trx, clinicId, id, now);
   await replanSharers(trx, clinicId, optOut, now);
   return { id };
 }

@@ -1,5 +1,6 @@
 import type { Db, Trx } from '../database/connect.ts';
 import { withClinic } from '../database/with-clinic.ts';
+import { type HostEvent, tellHost } from '../history/host-event-store.ts';
 import type { HostId } from '../history/host-id.ts';
 import { applyMerges } from './apply-merges.ts';
 import { applyDirectory, applyObjects, type Objects } from './apply-objects.ts';
@@ -139,6 +140,7 @@ async function applyFresh(
   await applyConsents(batch);
   keepOthers(batch, appointments);
   const erased = await applyErasures(batch);
+  await tellHost(trx, clinicId, callbacksIn(batch), now);
   await keepEvents(trx, clinicId, recordsOf(batch), [...batch.touched], now);
   if (erased.length > 0) await blankEventsOf(trx, clinicId, erased);
 }
@@ -178,6 +180,19 @@ function personNamed(
   if (appointment === null) return null;
   const owner = known.get(keyOf(appointment.source, appointment.externalId))?.patient_id;
   return (owner && book.byId.get(owner)) || null;
+}
+
+/** Who asks to be called is waiting: the host's other systems hear of it, whichever of them took the wish. */
+function callbacksIn({ items }: Batch): HostEvent[] {
+  return items
+    .filter(
+      ({ event, outcome }) => event.type === 'callback.requested' && outcome.kind === 'applied',
+    )
+    .map(({ event, patientId }) => ({
+      type: 'callback.requested',
+      patientId,
+      data: { eventId: event.id, source: event.source },
+    }));
 }
 
 function recordsOf({ items }: Batch): EventRecord[] {

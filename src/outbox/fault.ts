@@ -23,7 +23,18 @@ export const faultPoints = [
   'before_reconcile_commit',
   'after_reconcile',
 ] as const;
-export type FaultPoint = (typeof faultPoints)[number];
+
+/** On the way of a host's webhook. */
+export const webhookFaultPoints = [
+  'after_webhook_claim',
+  'before_webhook_call',
+  'after_webhook_answer',
+  'before_webhook_commit',
+  'after_webhook_commit',
+  'before_webhook_reschedule',
+] as const;
+
+export type FaultPoint = (typeof faultPoints | typeof webhookFaultPoints)[number];
 
 export type Faults = (point: FaultPoint) => void;
 

@@ -1,5 +1,6 @@
 import type { Clinic } from '../history/clinic.ts';
 import { setConfirmation } from '../history/confirmation-store.ts';
+import { tellHost } from '../history/host-event-store.ts';
 import { stampAnswer } from '../outbox/answer-store.ts';
 import { withoutControls } from '../outbox/template-values.ts';
 import { askPage, donePage, expiredPage, unknownPage } from './link-dialogue.ts';
@@ -73,6 +74,10 @@ async function answer(link: OpenLink, form: LinkForm): Promise<LinkPage> {
   const dedupeKey = `link:${messageId}:${action}`;
   const reply = { ...kept, channel, address, patientId, messageId, dedupeKey, receivedAt: now };
   await putReply(trx, clinic.id, reply, now);
+  if (action === 'rate') {
+    const data = { messageId, score: answered.score ?? null };
+    await tellHost(trx, clinic.id, [{ type: 'feedback.received', patientId, data }], now);
+  }
   await stampAnswer(trx, clinic.id, messageId, 'clicked', now);
   if (action !== 'unsubscribe') await stampAnswer(trx, clinic.id, messageId, 'replied', now);
   return donePage(link, said);

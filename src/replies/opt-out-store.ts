@@ -8,6 +8,7 @@ import {
   recordOptOut,
 } from '../history/consent-store.ts';
 import { lockAddresses, lockPatients } from '../history/lock-store.ts';
+import { tellOptOut } from '../history/opt-out-news-store.ts';
 
 /** What patients stop and start by themselves. */
 
@@ -28,13 +29,13 @@ export async function stopAll(
   const address = 'address' in whom ? whom.address : null;
   if (patientId !== null) await lockPatients(trx, clinicId, [patientId], 'update');
   if (address !== null) await lockAddresses(trx, clinicId, [address], 'update');
-  const { numAffectedRows } = await sql`
+  const { rows: renewed } = await sql<{ id: string }>`
     update opt_outs set created_at = ${now}
     where clinic_id = ${clinicId} and lifted_at is null and channel is null and purpose is null and origin = ${origin}
-      and patient_id is not distinct from ${patientId}::uuid and address is not distinct from ${address}::text`.execute(
-    trx,
-  );
-  if (numAffectedRows === 0n) await recordOptOut(trx, clinicId, { ...whom, origin }, now);
+      and patient_id is not distinct from ${patientId}::uuid and address is not distinct from ${address}::text
+    returning id`.execute(trx);
+  if (renewed.length === 0) await recordOptOut(trx, clinicId, { ...whom, origin }, now);
+  for (const { id } of renewed) await tellOptOut(trx, clinicId, id, now);
 }
 
 /**

@@ -2,6 +2,7 @@ import type { Trx } from '../database/connect.ts';
 import type { ChannelName } from '../database/tables.ts';
 import type { Clinic } from '../history/clinic.ts';
 import { setConfirmation } from '../history/confirmation-store.ts';
+import { tellHost } from '../history/host-event-store.ts';
 import { lockAddresses, lockPatients } from '../history/lock-store.ts';
 import { stampAnswer } from '../outbox/answer-store.ts';
 import { withoutControls } from '../outbox/template-values.ts';
@@ -61,7 +62,11 @@ export async function recordReply(
     { channel, address, patientId, messageId, text, meaning, dedupeKey, receivedAt },
     now,
   );
-  if (kept !== null) await act({ trx, clinic, channel, match, now, text }, meaning);
+  if (kept !== null) {
+    const data = { replyId: kept.id, messageId, channel, meaning };
+    await tellHost(trx, clinic.id, [{ type: 'thread.message', patientId, data }], now);
+    await act({ trx, clinic, channel, match, now, text }, meaning);
+  }
   return { id: kept?.id ?? null, meaning, patientId, messageId };
 }
 

@@ -12,6 +12,7 @@ import {
   type TestClock,
 } from '../history/clinic-store.ts';
 import { type DispatchDeps, dispatchClinic } from '../outbox/dispatch.ts';
+import { type DeliverDeps, deliverInTest } from '../outbox/webhooks/deliver.ts';
 import { type PlanDeps, planClinic } from './plan.ts';
 import { findTestWork, type TestWork } from './test-clock-store.ts';
 
@@ -27,7 +28,10 @@ export interface Advanced {
   suppressed: number;
 }
 
-export type TestClockDeps = PlanDeps & DispatchDeps & { db: Db };
+export type TestClockDeps = PlanDeps & DispatchDeps & DeliverDeps & { db: Db };
+
+/** Of what happens in one move the host is told so many shares at once; the rest goes with what comes next. */
+const webhookSharesMax = 50;
 
 export const daysPerCallMax = 400;
 
@@ -41,19 +45,23 @@ export async function advanceTestClock(
   clinicId: string,
   target: Temporal.Instant,
 ): Promise<Advanced> {
-  return whileHeld(deps, clinicId, async (clock) => {
+  const advanced = await whileHeld(deps, clinicId, async (clock) => {
     refuseTarget(target, clock.now);
     const heading = later(target, clock.target ?? target);
     await withClinic(deps.db, clinicId, (trx) => put(trx, clinicId, clock.now, heading));
     return moveTo(deps, clinicId, { now: clock.now, target: heading });
   });
+  await deliverInTest(deps, clinicId, webhookSharesMax);
+  return advanced;
 }
 
 /** Does what is due at the present instant of a test clinic; after each write of the API. */
 export async function tickTestClinic(deps: TestClockDeps, clinicId: string): Promise<Advanced> {
-  return whileHeld(deps, clinicId, (clock) =>
+  const advanced = await whileHeld(deps, clinicId, (clock) =>
     moveTo(deps, clinicId, { now: clock.now, target: clock.target ?? clock.now }),
   );
+  await deliverInTest(deps, clinicId, 1);
+  return advanced;
 }
 
 function notATestClinic(): AppError {
