@@ -21,16 +21,26 @@ export interface Clinic {
 export const weekdays = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'] as const;
 export type Weekday = (typeof weekdays)[number];
 
+export interface Caps {
+  perDay: number;
+  perWeek: number;
+}
+
 export interface ClinicSettings {
   /** Null while the clinic has set none: then its country's hours hold. */
   sendWindow: Hours | null;
   /** Contacts a person gets at most; tasks, the inbox and transactional messages do not count. */
-  caps: { perDay: number; perWeek: number };
+  caps: Caps & {
+    /** Of all who live together; where their messages are merged, a person's own if absent. */
+    household?: Caps;
+  };
   householdMerging: boolean;
   /** The most messages a local day of the clinic may see. */
   messagesPerDay: number;
   phone?: string;
   address?: string;
+  /** Of the buttons on the pages behind links, as `#rrggbb`. */
+  brandColor?: string;
   /** Hosts of the clinic's own pages: texts may link to them. */
   websites?: string[];
   openingHours?: Partial<Record<Weekday, Hours[]>>;

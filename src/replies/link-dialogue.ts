@@ -80,7 +80,9 @@ function page(
   lines: readonly Line[],
   form?: PageForm,
 ): LinkPage {
-  const base = { language: texts.language, clinicName: clinic.name, title, lines };
+  const { name: clinicName, settings } = clinic;
+  const { language } = texts;
+  const base = { language, clinicName, color: settings.brandColor, title, lines };
   return form ? { ...base, form } : base;
 }
 

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { pageStyle } from './page-style.ts';
 
 /**
  * The page behind a link: one small file without scripts, pictures or requests to anybody, that a screen
@@ -8,6 +8,8 @@ import { createHash } from 'node:crypto';
 export interface LinkPage {
   language: string;
   clinicName: string | null;
+  /** The clinic's, as `#rrggbb`. */
+  color?: string | undefined;
   title: string;
   /** What stands under the title, one paragraph each. */
   lines: readonly Line[];
@@ -28,39 +30,28 @@ export interface PageForm {
 /** Longer than anybody types with a thumb. */
 export const noteCharsMax = 1_000;
 
-const style = `
-:root{color-scheme:light dark}
-body{margin:0;font:1.125rem/1.5 system-ui,sans-serif;color:#1b1f24;background:#fff}
-main{max-width:32rem;margin:0 auto;padding:2rem 1rem 3rem;overflow-wrap:anywhere}
-h1{font-size:1.5rem;line-height:1.25;margin:.25rem 0 1rem}
-.clinic{margin:0;color:#4a5563}
-fieldset{border:0;margin:1.5rem 0;padding:0}
-legend,label.note{display:block;font-weight:600;margin-bottom:.5rem}
-.scale{display:flex;gap:.5rem}
-.scale label{flex:1;min-height:3rem;display:flex;flex-direction:column;align-items:center;justify-content:center;border:1px solid #8a94a0;border-radius:.5rem;padding:.25rem}
-.ends{display:flex;justify-content:space-between;color:#4a5563;font-size:1rem;margin:.25rem 0 0}
-textarea{box-sizing:border-box;width:100%;min-height:6rem;font:inherit;padding:.5rem;border:1px solid #8a94a0;border-radius:.5rem;color:inherit;background:transparent}
-button{display:block;width:100%;min-height:3rem;margin:1rem 0 0;padding:.75rem 1rem;font:inherit;font-weight:600;border:2px solid #0b57a4;border-radius:.5rem;color:#fff;background:#0b57a4;cursor:pointer}
-button+button{color:#0b57a4;background:transparent}
-a{color:#0b57a4}
-:focus-visible{outline:3px solid #c26a00;outline-offset:2px}
-@media (prefers-color-scheme:dark){body{color:#e8eaed;background:#15191e}.clinic,.ends{color:#b3bcc7}button+button,a{color:#8ec1ff}button+button{border-color:#8ec1ff}}
-`;
-
-const styleHash = createHash('sha256').update(style).digest('base64');
-
 /** What every answer of `/l/{token}` carries beside its body. */
-export const linkPageHeaders: Readonly<Record<string, string>> = Object.freeze({
-  'content-type': 'text/html; charset=utf-8',
-  'cache-control': 'no-store',
-  'content-security-policy': `default-src 'none'; style-src 'sha256-${styleHash}'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'`,
-  // The address is the key: it is told to nobody.
-  'referrer-policy': 'no-referrer',
-  'x-content-type-options': 'nosniff',
-  'x-robots-tag': 'noindex, nofollow',
-});
+export function linkPageHeaders(color: string | undefined): Readonly<Record<string, string>> {
+  const { hash } = pageStyle(color);
+  return {
+    'content-type': 'text/html; charset=utf-8',
+    'cache-control': 'no-store',
+    'content-security-policy': `default-src 'none'; style-src 'sha256-${hash}'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'`,
+    // The address is the key: it is told to nobody.
+    'referrer-policy': 'no-referrer',
+    'x-content-type-options': 'nosniff',
+    'x-robots-tag': 'noindex, nofollow',
+  };
+}
 
-export function renderLinkPage({ language, clinicName, title, lines, form }: LinkPage): string {
+export function renderLinkPage({
+  language,
+  clinicName,
+  color,
+  title,
+  lines,
+  form,
+}: LinkPage): string {
   const documentTitle = clinicName === null ? title : `${title} · ${clinicName}`;
   return `<!doctype html>
 <html lang="${escaped(language)}">
@@ -69,7 +60,7 @@ export function renderLinkPage({ language, clinicName, title, lines, form }: Lin
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>${escaped(documentTitle)}</title>
 <link rel="icon" href="data:,">
-<style>${style}</style>
+<style>${pageStyle(color).css}</style>
 </head>
 <body>
 <main>

@@ -65,6 +65,6 @@ export const linkRoutes = (deps: AppDeps) => async (app: App) => {
 /** Mail programs add parameters of their own to links. */
 const acceptAnything = () => (value: unknown) => ({ value });
 
-function sendPage(reply: FastifyReply, { status, html }: LinkAnswer): FastifyReply {
-  return reply.code(status).headers(linkPageHeaders).send(html);
+function sendPage(reply: FastifyReply, { status, html, clinic }: LinkAnswer): FastifyReply {
+  return reply.code(status).headers(linkPageHeaders(clinic?.settings.brandColor)).send(html);
 }

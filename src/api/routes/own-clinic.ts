@@ -99,6 +99,11 @@ const settingFields = {
     description: 'For texts.',
     examples: ['Carrera 7 # 12-34'],
   }),
+  brandColor: Type.String({
+    pattern: '^#[0-9A-Fa-f]{6}$',
+    description: 'Of the buttons on the pages that patients open.',
+    examples: ['#0b57a4'],
+  }),
   websites: Type.Array(
     Type.String({
       pattern: '^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\\.)+[a-z0-9-]{2,63}$',
@@ -145,6 +150,7 @@ export const ClinicPatch = Type.Object(
     messagesPerDay: clearable('messagesPerDay'),
     phone: clearable('phone'),
     address: clearable('address'),
+    brandColor: clearable('brandColor'),
     websites: clearable('websites'),
     openingHours: clearable('openingHours'),
     policy: clearable('policy'),
@@ -166,6 +172,7 @@ export const ClinicOut = Type.Object(
     messagesPerDay: settingFields.messagesPerDay,
     phone: Type.Optional(settingFields.phone),
     address: Type.Optional(settingFields.address),
+    brandColor: Type.Optional(settingFields.brandColor),
     websites: Type.Optional(settingFields.websites),
     openingHours: Type.Optional(OpeningHours),
     policy: Type.Optional(settingFields.policy),
