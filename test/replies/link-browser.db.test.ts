@@ -10,15 +10,14 @@ const smallPhone = { viewport: { width: 320, height: 568 }, hasTouch: true, isMo
 interface Languages {
   language: string;
   country: string;
-  confirm: string;
   confirmed: RegExp;
 }
 
 const languages: readonly Languages[] = [
-  { language: 'ru', country: 'RU', confirm: 'Приду', confirmed: /подтвержд|жд[её]м/i },
-  { language: 'pt-BR', country: 'BR', confirm: 'Vou', confirmed: /confirmad|esperamos/i },
-  { language: 'es', country: 'CL', confirm: 'Iré', confirmed: /confirmad|esperamos/i },
-  { language: 'en', country: 'US', confirm: 'come', confirmed: /confirmed|see you/i },
+  { language: 'ru', country: 'RU', confirmed: /Вас ждать/ },
+  { language: 'pt-BR', country: 'BR', confirmed: /confirmad|esperamos/i },
+  { language: 'es', country: 'CL', confirmed: /confirmad|esperamos/i },
+  { language: 'en', country: 'US', confirmed: /forward to seeing/ },
 ];
 
 for (const { language, country, confirmed } of languages) {
@@ -40,7 +39,7 @@ for (const { language, country, confirmed } of languages) {
       }
       t.equal(await confirmationOf(owner), 'needs-action', 'looking changes nothing');
       await screenshot(page, `confirm-${language}`);
-      await buttons.first().tap();
+      await answerOf(page, buttons.first().tap());
       t.match(await page.getByRole('heading').textContent(), confirmed);
       t.equal(await confirmationOf(owner), 'accepted');
       t.same(
@@ -64,17 +63,17 @@ t.test(
     await screenshot(page, 'rate-es');
     await page.getByRole('radio', { name: '4' }).check();
     await page.getByRole('textbox').fill('Todo bien <b>gracias</b>');
-    await page.getByRole('button').press('Enter');
+    await answerOf(page, page.getByRole('button').press('Enter'));
     await screenshot(page, 'rated-es');
 
     await page.goto(links.book);
     await fitsTheScreen(t, page);
     await page.getByRole('textbox').fill('Mejor el jueves');
-    await page.getByRole('button').tap();
+    await answerOf(page, page.getByRole('button').tap());
     await page.goto(links.verify);
     await fitsTheScreen(t, page);
     await screenshot(page, 'verify-es');
-    await page.getByRole('button').first().tap();
+    await answerOf(page, page.getByRole('button').first().tap());
     const { body: tasks } = await owner.get('/v1/tasks');
     const texts = (tasks.data as { text: string }[]).map(({ text }) => text);
     t.ok(texts.some((text) => text.includes('Todo bien <b>gracias</b>')));
@@ -83,7 +82,7 @@ t.test(
     await page.goto(links.unsubscribe);
     await fitsTheScreen(t, page);
     const { body: before } = await owner.get('/v1/patients/1');
-    await page.getByRole('button').tap();
+    await answerOf(page, page.getByRole('button').tap());
     const { body: after } = await owner.get('/v1/patients/1');
     t.notSame(after.optOuts ?? after.consent, before.optOuts ?? before.consent);
     await screenshot(page, 'unsubscribed-es');
@@ -173,6 +172,11 @@ async function fitsTheScreen(t: { ok(it: unknown, message: string): unknown }, p
     const at = await box.boundingBox();
     t.ok(at === null || at.x + at.width <= smallPhone.viewport.width, 'nothing sticks out');
   }
+}
+
+/** Until the page that answers it is there. */
+async function answerOf(page: Page, pressed: Promise<void>): Promise<void> {
+  await Promise.all([page.waitForEvent('domcontentloaded'), pressed]);
 }
 
 /** Kept where somebody asks for them, to be looked at. */
