@@ -81,10 +81,16 @@ t.test(
 
     await page.goto(links.unsubscribe);
     await fitsTheScreen(t, page);
-    const { body: before } = await owner.get('/v1/patients/1');
     await answerOf(page, page.getByRole('button').tap());
-    const { body: after } = await owner.get('/v1/patients/1');
-    t.notSame(after.optOuts ?? after.consent, before.optOuts ?? before.consent);
+    const offer = {
+      patientId: '1',
+      purpose: 'care',
+      channel: 'email',
+      text: 'Hola',
+      subject: 'Hola',
+    };
+    const { body: offered } = await owner.post('/v1/messages', offer);
+    t.match(offered, { state: 'suppressed', reason: 'opted-out' });
     await screenshot(page, 'unsubscribed-es');
   },
 );
