@@ -130,8 +130,20 @@ export interface OutboundMessage {
   content: RenderedContent;
   expiresAt: Temporal.Instant;
   unsubscribeUrl?: string;
+  /** Buttons, as many as the adapter has; what a tap says is in `action.ts`. */
   actions?: readonly { id: string; label: string }[];
+  /** What the text was made from, for providers that take only what they approved before. */
+  template?: MessageTemplate;
+  /** The recipient wrote within `freeFormWindowMs`, so that any text may go. */
+  mayWriteFreely?: boolean;
   passthrough?: Readonly<Record<string, unknown>>;
+}
+
+export interface MessageTemplate {
+  name: string;
+  language: string;
+  /** Each name of the text once, in the order of its first use, with what was put there. */
+  values: readonly { name: string; value: string }[];
 }
 
 export interface PreparedMessage extends OutboundMessage {
@@ -172,6 +184,8 @@ export interface ReconcileRef {
   id: string;
   clientRef: string;
   to: string;
+  /** As it was sent, for providers that know neither reference; null where that is gone. */
+  text?: string | null;
   sentAt: Temporal.Instant;
 }
 
@@ -201,7 +215,10 @@ export interface InboundNews {
   from: string;
   to?: string;
   text?: string;
+  /** A button that was tapped. */
   action?: { id: string; inReplyTo?: string };
+  /** The provider's id of the message of ours that a text answers, where it tells. */
+  inReplyTo?: string;
 }
 
 export interface SuppressionNews {

@@ -1,5 +1,5 @@
 import { lookup } from 'node:dns';
-import { isIP, type LookupFunction } from 'node:net';
+import { connect, isIP, type LookupFunction, type Socket } from 'node:net';
 import { buildConnector, type Dispatcher, Pool } from 'undici';
 import { isPublicAddress } from './public-address.ts';
 
@@ -42,7 +42,20 @@ export type HttpResult =
 
 export interface HttpPort {
   request(request: HttpRequest): Promise<HttpResult>;
+  /** For what is not HTTP: a plain socket, under the same rule about addresses. */
+  connect(target: SocketTarget): Promise<SocketResult>;
 }
+
+export interface SocketTarget {
+  host: string;
+  port: number;
+  signal: AbortSignal;
+  timeoutMs: number;
+}
+
+export type SocketResult =
+  | { kind: 'connected'; socket: Socket; isPublic: boolean }
+  | { kind: 'not-sent'; reason: NotSentReason };
 
 export interface HttpClient extends HttpPort {
   /** Whether this address can be called at all, as far as can be told without asking a name server. */
@@ -86,6 +99,7 @@ export function httpClient(options: HttpClientOptions): HttpClient {
       }
       return exchange(poolOf(url.origin), url, request, request.answerBytesMax ?? bodyBytesMax);
     },
+    connect: (target) => openSocket(target, options.allowPrivate),
     mayCall: (text) => {
       const url = URL.parse(text);
       return url !== null && isUsable(url) && (options.allowPrivate || isPublicUrl(url));
@@ -161,6 +175,40 @@ const publicLookup: LookupFunction = (hostname, options, callback) => {
     return callback(null, first.address, first.family);
   });
 };
+
+/** Ports on which mail servers take mail; another one at a public address may be anything. */
+const mailPorts: readonly number[] = [25, 465, 587, 2525];
+
+function openSocket(target: SocketTarget, allowPrivate: boolean): Promise<SocketResult> {
+  const { host, port, signal, timeoutMs } = target;
+  const isRefused = isIP(host) !== 0 && !isPublicAddress(host);
+  if (!allowPrivate && (isRefused || !mailPorts.includes(port))) {
+    return Promise.resolve({ kind: 'not-sent', reason: 'private-address' });
+  }
+  if (signal.aborted) return Promise.resolve({ kind: 'not-sent', reason: 'aborted' });
+  return new Promise((resolve) => {
+    const socket = connect({ host, port, ...(allowPrivate ? {} : { lookup: publicLookup }) });
+    const end = (result: SocketResult) => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', onAbort);
+      socket.removeListener('error', onError);
+      if (result.kind !== 'connected') socket.on('error', () => {}).destroy();
+      resolve(result);
+    };
+    const giveUp = (reason: NotSentReason) => end({ kind: 'not-sent', reason });
+    const onAbort = () => giveUp('aborted');
+    const onError = (error: Error) => giveUp(connectFailure(error));
+    const timer = setTimeout(() => giveUp('timeout'), timeoutMs);
+    signal.addEventListener('abort', onAbort, { once: true });
+    socket.once('error', onError);
+    socket.once('connect', () => {
+      // As above: what counts is where the socket really ended.
+      const isPublic = isPublicAddress(socket.remoteAddress ?? '');
+      if (!allowPrivate && !isPublic) giveUp('private-address');
+      else end({ kind: 'connected', socket, isPublic });
+    });
+  });
+}
 
 function exchange(
   pool: Pool,

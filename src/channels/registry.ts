@@ -3,12 +3,16 @@ import { inboxAdapter } from './inbox.ts';
 import { sandboxAdapter } from './sandbox.ts';
 import { sendgridAdapter } from './sendgrid/sendgrid.ts';
 import { smscAdapter } from './smsc/smsc.ts';
+import { smtpAdapter } from './smtp/smtp.ts';
 import { taskAdapter } from './task.ts';
+import { webhookAdapter } from './webhook/webhook.ts';
 
 /** All ways to a patient. A new one is a file and a line here; a channel's first is its default. */
 const adapters: readonly ChannelAdapter[] = [
   smscAdapter,
   sendgridAdapter,
+  smtpAdapter,
+  webhookAdapter,
   inboxAdapter,
   taskAdapter,
   sandboxAdapter('sms'),

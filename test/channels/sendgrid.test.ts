@@ -212,6 +212,7 @@ t.test('X-RateLimit-Reset says when to come back where Retry-After does not', as
     ...given.context,
     now: () => now,
     http: {
+      ...given.context.http,
       request: async () =>
         ({ kind: 'answered', status: 429, headers, body: Buffer.alloc(0) }) as const,
     },
@@ -251,6 +252,7 @@ t.test('every status has its class', async (t) => {
   const given = await setup(t);
   for (const [status, kind, errorClass] of statuses) {
     const http = {
+      ...given.context.http,
       request: async () =>
         ({ kind: 'answered', status, headers: {}, body: Buffer.from('{}') }) as const,
     };

@@ -320,6 +320,7 @@ t.test(
     const kindsOf = async (answer: unknown) => {
       const body = Buffer.from(JSON.stringify(answer));
       const http = {
+        ...given.context.http,
         request: async () => ({ kind: 'answered', status: 200, headers: {}, body }) as const,
       };
       const context = { ...given.context, http };
@@ -354,6 +355,7 @@ t.test('an answer that names another reference or not this number leaves it unkn
   const kindOf = async (answer: object) => {
     const body = Buffer.from(JSON.stringify(answer));
     const http = {
+      ...given.context.http,
       request: async () => ({ kind: 'answered', status: 200, headers: {}, body }) as const,
     };
     const context = { ...given.context, http };

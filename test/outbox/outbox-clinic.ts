@@ -212,7 +212,10 @@ export function dispatchDeps(
     secrets: createSecrets(new Uint8Array(32)),
     publicUrl: 'https://retorno.test',
     findAdapter: find,
-    http: { request: async () => ({ kind: 'not-sent', reason: 'refused' }) },
+    http: {
+      request: async () => ({ kind: 'not-sent', reason: 'refused' }),
+      connect: async () => ({ kind: 'not-sent', reason: 'refused' }),
+    },
     log: { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} },
     faults: () => {},
     random: () => 0.5,

@@ -1,5 +1,6 @@
 import { type Static, Type } from 'typebox';
 import type { AdapterConfig } from '../channel.ts';
+import { mailAddressPattern, senderPattern } from '../mail.ts';
 
 export const sendgridCredentials = Type.Object(
   {
@@ -32,11 +33,11 @@ export const sendgridOptions = Type.Object(
     ),
     sender: Type.String({
       maxLength: 300,
-      pattern: '^([^<>\\r\\n]*<[^<>@\\s]+@[^<>@\\s]+>|[^<>@\\s]+@[^<>@\\s]+)$',
+      pattern: senderPattern,
       description: 'The verified sender, with or without a name.',
       examples: ['Clinic <clinic@example.org>'],
     }),
-    replyTo: Type.Optional(Type.String({ maxLength: 300, pattern: '^[^<>@\\s]+@[^<>@\\s]+$' })),
+    replyTo: Type.Optional(Type.String({ maxLength: 300, pattern: mailAddressPattern })),
   },
   { additionalProperties: false },
 );
@@ -44,12 +45,4 @@ export const sendgridOptions = Type.Object(
 export interface SendgridConfig extends AdapterConfig {
   credentials: Static<typeof sendgridCredentials>;
   options: Static<typeof sendgridOptions>;
-}
-
-/** `Clinic <a@b>` or `a@b`. */
-export function senderOf(config: SendgridConfig): { email: string; name?: string } {
-  const [, name, email] = /^([^<]*)<([^>]+)>$/.exec(config.options.sender) ?? [];
-  if (email === undefined) return { email: config.options.sender };
-  const plain = (name ?? '').trim().replace(/^"(.*)"$/, '$1');
-  return plain === '' ? { email } : { email, name: plain };
 }

@@ -1,6 +1,7 @@
 import type { Mail, Personalization } from '@sendgrid/mail';
 import type { OutboundMessage, PreparedMessage } from '../channel.ts';
-import { type SendgridConfig, senderOf } from './config.ts';
+import { parseSender, subjectOf, unsubscribeHeaders } from '../mail.ts';
+import type { SendgridConfig } from './config.ts';
 
 /**
  * A call of many mails shares one body, so each message's own text travels as a substitution for a body
@@ -21,7 +22,7 @@ interface Wire {
 export function prepare(message: OutboundMessage): PreparedMessage {
   const { subject, text, html } = message.content;
   const wire: Wire = {
-    subject: oneLine(subject ?? text),
+    subject: subjectOf(message.content),
     text,
     // A part without content would be refused.
     ...(html ? { html } : {}),
@@ -43,14 +44,6 @@ function batchKeyOf(to: string, wire: Wire): string | null {
   return wire.html === undefined ? 'text' : 'html';
 }
 
-const subjectCharactersMax = 200;
-
-/** SendGrid refuses a mail without a subject; the first line of the text is the next best. */
-function oneLine(text: string): string {
-  const line = text.trim().split(/[\r\n]/, 1)[0] ?? '';
-  return line.slice(0, subjectCharactersMax).toWellFormed() || '-';
-}
-
 function isSubstitutable({ subject, text, html = '' }: Wire): boolean {
   const tags = 4 * (tagOpen.length + tagClose.length + 4);
   const bytes = Buffer.byteLength(text) + Buffer.byteLength(html) + tags;
@@ -65,7 +58,7 @@ export function mailOf(batch: readonly PreparedMessage[], config: SendgridConfig
   const tag = (name: string) => tagOpen + name + tagClose;
   const { replyTo } = config.options;
   return {
-    from: senderOf(config),
+    from: parseSender(config.options.sender),
     ...(replyTo === undefined ? {} : { replyTo }),
     personalizations: batch.map((message, index) =>
       personalization(message, wires[index], isShared),
@@ -91,12 +84,7 @@ function personalization(
     customArgs: { mid: message.clientRef },
     ...(message.unsubscribeUrl === undefined
       ? {}
-      : {
-          headers: {
-            'List-Unsubscribe': `<${message.unsubscribeUrl}>`,
-            'List-Unsubscribe-Post': 'List-Unsubscribe=One-Click',
-          },
-        }),
+      : { headers: unsubscribeHeaders(message.unsubscribeUrl) }),
     ...(isShared ? { substitutions: { text, ...(html === undefined ? {} : { html }) } } : {}),
   };
 }
