@@ -423,6 +423,7 @@ export interface MessagesTable {
   segments: Nullable<number>;
   cost_micros: Nullable<number>;
   cost_currency: Nullable<string>;
+  carried_by: Nullable<string>;
   created_at: Instant;
   updated_at: Instant;
 }
@@ -494,6 +495,23 @@ export interface TreatmentsTable {
   next_step: Nullable<string>;
   next_service: Nullable<string>;
   next_due_on: Nullable<string>;
+  occurred_at: Instant;
+  version: Nullable<string>;
+  content_hash: Uint8Array;
+  created_at: Instant;
+  updated_at: Instant;
+}
+
+export interface PaymentsTable {
+  clinic_id: string;
+  source: string;
+  external_id: string;
+  patient_id: string;
+  visit_id: Nullable<string>;
+  kind: 'payment' | 'refund' | 'deposit';
+  amount_minor: number;
+  currency: string;
+  paid_at: Instant;
   occurred_at: Instant;
   version: Nullable<string>;
   content_hash: Uint8Array;
@@ -631,6 +649,7 @@ export interface Tables {
   rule_days: RuleDaysTable;
   holdout_assignments: HoldoutAssignmentsTable;
   treatments: TreatmentsTable;
+  payments: PaymentsTable;
   segments: SegmentsTable;
   tasks: TasksTable;
   replies: RepliesTable;

@@ -157,8 +157,9 @@ function readAppointmentId(
   return null;
 }
 
-function readAmount(
-  data: { amount?: string; currency?: string },
+/** The `amount` of a visit or payment in minor units; a fault where it has too many places. */
+export function readAmount(
+  data: { amount?: string | undefined; currency?: string | undefined },
   context: ReadContext,
   findings: Findings,
 ): { amount_minor: number | null; currency: string | null } {

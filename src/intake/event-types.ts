@@ -21,10 +21,11 @@ import {
   text,
   time,
 } from '../history/shape.ts';
-import { amountPattern, type ReadVisit, readVisit } from '../history/visit.ts';
+import { amountPattern, type ReadVisit, readAmount, readVisit } from '../history/visit.ts';
 import { isDay } from '../local-time.ts';
 import { schemaFaults } from '../schema-faults.ts';
 import type { ReadDirectoryEntry } from './directory-entry.ts';
+import { paymentKinds, type ReadPayment } from './payment.ts';
 import type { ReadTreatment, TreatmentStep } from './treatment.ts';
 
 /** Every event type and what it does. To add one, add a row. */
@@ -41,8 +42,21 @@ export type Effect =
   | { kind: 'consent'; patient: HostId; statement: ToldConsent }
   | { kind: 'directory'; read: ReadDirectoryEntry }
   | { kind: 'treatment'; read: ReadTreatment }
+  | { kind: 'payment'; read: ReadPayment }
   /** Kept whole, for those who read events; one about an appointment is about its patient. */
-  | { kind: 'kept'; patient: HostId | null; appointment: HostId | null };
+  | {
+      kind: 'kept';
+      patient: HostId | null;
+      appointment: HostId | null;
+      contact?: OutsideContact | null;
+    };
+
+/** Somebody of the clinic spoke to the patient, by a way that is not ours. */
+export interface OutsideContact {
+  channel: ConsentChannel;
+  purpose: Purpose;
+  atMs: number;
+}
 
 export interface ToldConsent {
   purpose: Purpose;
@@ -101,6 +115,26 @@ const treatmentData = shape({
   ),
 });
 
+const paymentData = shape({
+  id: ownId,
+  patientId,
+  visitId: Type.Optional(hostId('The visit that was paid for.', 'v-901')),
+  amount: Type.String({
+    pattern: amountPattern,
+    maxLength: 20,
+    description: 'How much.',
+    examples: ['2500.00'],
+  }),
+  currency: Type.Optional(currency),
+  kind: Type.Optional(
+    Type.Enum([...paymentKinds], {
+      description: 'What it was; a payment unless told.',
+      examples: ['payment'],
+    }),
+  ),
+  paidAt: Type.Optional(time('When.', '2026-03-28T15:10:00Z')),
+});
+
 const kept = {
   'appointment.delayed': shape({
     id: ownId,
@@ -111,25 +145,6 @@ const kept = {
       examples: [20],
     }),
     reason: Type.Optional(text(500, 'Why.', 'An emergency')),
-  }),
-  'payment.recorded': shape({
-    id: ownId,
-    patientId,
-    visitId: Type.Optional(hostId('The visit that was paid for.', 'v-901')),
-    amount: Type.String({
-      pattern: amountPattern,
-      maxLength: 20,
-      description: 'How much.',
-      examples: ['2500.00'],
-    }),
-    currency: Type.Optional(currency),
-    kind: Type.Optional(
-      Type.Enum(['payment', 'refund', 'deposit'], {
-        description: 'What it was.',
-        examples: ['payment'],
-      }),
-    ),
-    paidAt: Type.Optional(time('When.', '2026-03-28T15:10:00Z')),
   }),
   'contact.recorded': shape({
     patientId,
@@ -192,6 +207,7 @@ const eventTypes: ReadonlyMap<string, EventType> = new Map<string, EventType>([
     })),
   ],
   ['treatment.upserted', { data: treatmentData, read: readTreatment }],
+  ['payment.recorded', { data: paymentData, read: readPayment }],
   ...Object.entries(kept).map(([name, data]): [string, EventType] => [
     name,
     keptType(data, name.startsWith('appointment.')),
@@ -283,7 +299,31 @@ function stepFaults(
   return [...faults, { pointer: `${pointer}/id`, code: 'duplicate', detail }];
 }
 
-const timeFields = ['paidAt', 'at'] as const;
+const paymentValidator = Compile(paymentData);
+
+function readPayment(value: unknown, context: ReadContext): Reading<Effect> {
+  if (!paymentValidator.Check(value)) {
+    return { faults: schemaFaults(paymentValidator.Errors(value)) };
+  }
+  const data = value as Type.Static<typeof paymentData>;
+  const findings: Findings = { faults: [], warnings: [] };
+  const paidMs = readTime(data.paidAt, context.timeZone, '/paidAt', findings);
+  const { amount_minor: amountMinor, currency } = readAmount(data, context, findings);
+  if (findings.faults.length > 0 || amountMinor === null || currency === null) {
+    return { faults: findings.faults };
+  }
+  const { source } = context;
+  const read = {
+    key: parseHostId(data.id, source),
+    patient: parseHostId(data.patientId, source),
+    visitId: data.visitId === undefined ? null : parseHostId(data.visitId, source).externalId,
+    kind: data.kind ?? 'payment',
+    amountMinor,
+    currency,
+    paidMs,
+  };
+  return { content: { kind: 'payment', read } };
+}
 
 function keptType(data: TSchema, isOfAppointment: boolean): EventType {
   const validator = Compile(data);
@@ -291,14 +331,17 @@ function keptType(data: TSchema, isOfAppointment: boolean): EventType {
     data,
     read: (value, context) => {
       if (!validator.Check(value)) return { faults: schemaFaults(validator.Errors(value)) };
-      const told = value as { id?: string; patientId?: string; paidAt?: string; at?: string };
+      const told = value as { id?: string; patientId?: string; at?: string };
       const findings: Findings = { faults: [], warnings: [] };
-      for (const field of timeFields)
-        readTime(told[field], context.timeZone, `/${field}`, findings);
+      const atMs = readTime(told.at, context.timeZone, '/at', findings);
       if (findings.faults.length > 0) return { faults: findings.faults };
       const patient = hostIdOf(told.patientId, context);
       const appointment = isOfAppointment ? hostIdOf(told.id, context) : null;
-      return { content: { kind: 'kept', patient, appointment } };
+      const contact =
+        data === kept['contact.recorded'] && atMs !== null
+          ? { ...(value as Type.Static<(typeof kept)['contact.recorded']>), atMs }
+          : null;
+      return { content: { kind: 'kept', patient, appointment, contact } };
     },
   };
 }

@@ -102,6 +102,7 @@ export function patientsOf(effect: Effect): HostId[] {
     case 'consent':
       return [effect.patient];
     case 'treatment':
+    case 'payment':
       return [effect.read.patient];
     case 'kept':
       return effect.patient === null ? [] : [effect.patient];

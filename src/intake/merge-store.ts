@@ -32,7 +32,7 @@ export async function moveToSurvivors(
   clinicId: string,
   pairs: readonly MergedPair[],
 ): Promise<void> {
-  for (const table of ['visits', 'appointments', 'treatments', 'opt_outs'] as const) {
+  for (const table of ['visits', 'appointments', 'treatments', 'payments', 'opt_outs'] as const) {
     await sql`
       update ${sql.table(table)} o set patient_id = r.survivor
       from ${pairRows(pairs)}

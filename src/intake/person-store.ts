@@ -275,6 +275,9 @@ export async function erasePersons(
     update consents set evidence = null where clinic_id = ${clinicId} and patient_id = ${erased} and evidence is not null`.execute(
     trx,
   );
+  await sql`delete from payments where clinic_id = ${clinicId} and patient_id = ${erased}`.execute(
+    trx,
+  );
   await sql`delete from treatments where clinic_id = ${clinicId} and patient_id = ${erased}`.execute(
     trx,
   );

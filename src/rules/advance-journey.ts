@@ -100,7 +100,7 @@ export function stopOf(
     'task-outcome': answers.hasTaskOutcome,
     // Asked of consent, for each contact.
     'opted-out': false,
-    paid: false,
+    paid: answers.paid,
   };
   return (
     (Object.keys(happened) as StopReason[]).find(

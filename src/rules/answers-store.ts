@@ -8,6 +8,7 @@ export interface Answers {
   booked: boolean;
   visited: boolean;
   confirmed: boolean;
+  paid: boolean;
   hasTaskOutcome: boolean;
 }
 
@@ -31,6 +32,10 @@ export async function findAnswers(
         where v.clinic_id = ${clinicId} and v.patient_id = j.patient_id
           and v.anchor_at >= j.due_at and v.anchor_at <= ${now}) as visited,
       coalesce(ap.confirmation = 'accepted', false) as confirmed,
+      exists (
+        select from payments y
+        where y.clinic_id = ${clinicId} and y.patient_id = j.patient_id
+          and y.kind <> 'refund' and y.paid_at >= j.due_at and y.paid_at <= ${now}) as paid,
       exists (
         select from messages m join tasks t on t.clinic_id = ${clinicId} and t.message_id = m.id
           and t.outcome = any(${[...answeringOutcomes]}::text[])

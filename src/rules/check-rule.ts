@@ -104,15 +104,6 @@ function checkInput(rule: RuleIn): Fault[] {
     ...foreignFields(rule.trigger, row.fields),
     ...(rule.audience === undefined ? [] : checkAudience(rule.audience)),
     ...rule.steps.flatMap(checkStepChannels),
-    ...(rule.stopOn?.includes('paid')
-      ? [
-          fault(
-            `/stopOn/${rule.stopOn.indexOf('paid')}`,
-            'unsupported',
-            'Payments are not built yet.',
-          ),
-        ]
-      : []),
   ];
 }
 

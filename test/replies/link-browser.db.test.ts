@@ -155,8 +155,8 @@ async function confirmationOf(owner: Awaited<ReturnType<TestApi['clinic']>>): Pr
 }
 
 async function addressOf({ app }: TestApi): Promise<string> {
-  const [listening] = app.addresses();
-  return listening
+  const listening = app.server.address();
+  return listening !== null && typeof listening === 'object'
     ? `http://127.0.0.1:${listening.port}`
     : app.listen({ host: '127.0.0.1', port: 0 });
 }

@@ -4,7 +4,7 @@ import { Compile, type Validator } from 'typebox/compile';
 import type { Fault } from '../../errors.ts';
 import { escapePointer, schemaFaults } from '../../schema-faults.ts';
 import type { AsOf, Predicate } from './predicate.ts';
-import { predicates, unsupportedPredicates } from './predicates.ts';
+import { predicates } from './predicates.ts';
 
 /**
  * Who may be written to: `all`, `any` and `not` over the predicates of the table, checked with pointers
@@ -94,9 +94,7 @@ function checkList(value: unknown, at: string, depth: number, budget: { nodes: n
 function checkPredicate(name: string, value: unknown, at: string): Fault[] {
   const row = find(name);
   if (row === undefined) {
-    return (unsupportedPredicates as readonly string[]).includes(name)
-      ? [fault(at, 'unsupported', `The predicate ${name} is not built yet.`)]
-      : [fault(at, 'unknown-predicate', 'There is no such predicate.')];
+    return [fault(at, 'unknown-predicate', 'There is no such predicate.')];
   }
   const validator = validatorOf(name, row);
   if (!validator.Check(value)) {
