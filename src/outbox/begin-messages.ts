@@ -7,6 +7,9 @@ import type {
 import type { Trx } from '../database/connect.ts';
 import { type Clinic, clinicConsentTerms } from '../history/clinic.ts';
 import { blockedByConsent } from '../history/consent-store.ts';
+import { formatHostId } from '../history/host-id.ts';
+import { defaultSource } from '../history/key.ts';
+import { hostIdsOf } from '../history/patient-store.ts';
 import { lockAddresses, lockFreeAddresses, lockFreePatients } from '../history/lock-store.ts';
 import { addToDay, localDay } from '../local-time.ts';
 import { uuidv7 } from '../uuid.ts';
@@ -106,7 +109,9 @@ export async function beginMessages(
   }
   holdWithoutChannel(goers(), verdicts, channel, now);
   holdOverCaps(goers(), verdicts, clinic, now);
-  const ready = channel === null ? [] : prepareAll(deps, clinic, channel, goers(), rendered, now);
+  const recipients = await recipientsOf(trx, clinic.id, channel, goers());
+  const terms = { deps, clinic, rendered, recipients, now };
+  const ready = channel === null ? [] : prepareAll(terms, channel, goers());
   const priced = ready.map(({ facts, prepared }) => ({
     facts,
     costMicros: priceOf(channel?.tariff ?? {}, facts.addressCountry, prepared.segments) ?? 0,
@@ -357,13 +362,32 @@ async function holdUnbooked(
   }
 }
 
+/** Whoever takes messages by webhook knows a patient as the host does, by nothing of ours. */
+async function recipientsOf(
+  trx: Trx,
+  clinicId: string,
+  channel: EffectiveChannel | null,
+  goers: readonly GuardFacts[],
+): Promise<Map<string, string>> {
+  if (channel?.channel !== 'webhook') return new Map();
+  const patientIds = goers.map(({ patientId }) => patientId);
+  const known = await hostIdsOf(trx, clinicId, patientIds);
+  return new Map([...known].map(([id, hostId]) => [id, formatHostId(hostId, defaultSource)]));
+}
+
+interface Preparation {
+  deps: BeginDeps;
+  clinic: Clinic;
+  rendered: ReadonlyMap<string, RenderedMessage>;
+  /** By patient, where the channel has no addresses. */
+  recipients: ReadonlyMap<string, string>;
+  now: Temporal.Instant;
+}
+
 function prepareAll(
-  deps: BeginDeps,
-  clinic: Clinic,
+  { deps, clinic, rendered, recipients, now }: Preparation,
   channel: EffectiveChannel,
   goers: readonly GuardFacts[],
-  rendered: ReadonlyMap<string, RenderedMessage>,
-  now: Temporal.Instant,
 ): Ready[] {
   return goers.flatMap((facts) => {
     const message = rendered.get(facts.id);
@@ -372,7 +396,7 @@ function prepareAll(
       id: facts.id,
       clientRef: facts.clientRef ?? facts.id,
       purpose: facts.purpose,
-      to: facts.address ?? facts.patientId,
+      to: facts.address ?? recipients.get(facts.patientId) ?? facts.patientId,
       content: message.content,
       expiresAt: facts.expiresAt,
     };

@@ -22,7 +22,7 @@ export async function recordNews(
   for (const event of events) {
     if (event.type !== 'inbound') continue;
     await withClinic(db, clinic.id, async (trx) => {
-      const inReplyTo = event.action?.inReplyTo;
+      const inReplyTo = event.action?.inReplyTo ?? event.inReplyTo;
       const messageId =
         inReplyTo === undefined
           ? null

@@ -105,13 +105,23 @@ export async function findAnsweredMessage(
   return rows[0] ?? null;
 }
 
-/** The message of ours that a provider knows by that id. */
+/** The message of ours that a provider knows by that id, its own or the one we gave it. */
 export async function findMessageOfProvider(
   trx: Trx,
   clinicId: string,
   channel: ChannelName,
   providerMessageId: string,
 ): Promise<string | null> {
+  if (isUuid(providerMessageId)) {
+    const own = await trx
+      .selectFrom('messages')
+      .select('id')
+      .where('clinic_id', '=', clinicId)
+      .where('id', '=', providerMessageId)
+      .where('channel', '=', channel)
+      .executeTakeFirst();
+    if (own !== undefined) return own.id;
+  }
   const row = await trx
     .selectFrom('messages')
     .select('id')

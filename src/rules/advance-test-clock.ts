@@ -12,6 +12,7 @@ import {
   type TestClock,
 } from '../history/clinic-store.ts';
 import { type DispatchDeps, dispatchClinic } from '../outbox/dispatch.ts';
+import { reconcileClinic } from '../outbox/reconcile.ts';
 import { type DeliverDeps, deliverInTest } from '../outbox/webhooks/deliver.ts';
 import { type PlanDeps, planClinic } from './plan.ts';
 import { findTestWork, type TestWork } from './test-clock-store.ts';
@@ -181,7 +182,7 @@ async function moveTo(
       rounds = 0;
       idle = 0;
     }
-    if (!stand.due.plan && !stand.due.dispatch) continue;
+    if (!isAnything(stand.due)) continue;
     rounds += 1;
     idle = (await workOnce(deps, clinicId, stand.due, total)) ? 0 : idle + 1;
   }
@@ -190,6 +191,12 @@ async function moveTo(
 interface Due {
   plan: boolean;
   dispatch: boolean;
+  /** Of a webhook's answer that was lost: the sandbox leaves nothing open. */
+  reconcile: boolean;
+}
+
+function isAnything({ plan, dispatch, reconcile }: Due): boolean {
+  return plan || dispatch || reconcile;
 }
 
 interface Stand extends TestClock {
@@ -210,12 +217,12 @@ async function step(
   return withClinic(deps.db, clinicId, async (trx) => {
     const work = await findTestWork(trx, clinicId);
     const due = dueAt(work, now);
-    if (!isSettled && (due.plan || due.dispatch)) return { now, target, due };
+    if (!isSettled && isAnything(due)) return { now, target, due };
     if (!isBefore(now, target)) {
       await put(trx, clinicId, now, null);
       return { now, target: null, due };
     }
-    const ahead = [work.plan, work.dispatch]
+    const ahead = [work.plan, work.dispatch, work.reconcile]
       .filter((at) => at !== null)
       .filter((at) => isBefore(now, at) && isBefore(at, target));
     const next = ahead.reduce((one, other) => (isBefore(one, other) ? one : other), target);
@@ -224,9 +231,9 @@ async function step(
   });
 }
 
-function dueAt({ plan, dispatch }: TestWork, now: Temporal.Instant): Due {
+function dueAt({ plan, dispatch, reconcile }: TestWork, now: Temporal.Instant): Due {
   const isDue = (at: Temporal.Instant | null) => at !== null && !isBefore(now, at);
-  return { plan: isDue(plan), dispatch: isDue(dispatch) };
+  return { plan: isDue(plan), dispatch: isDue(dispatch), reconcile: isDue(reconcile) };
 }
 
 /** What the background roles would do in one round. @returns whether anything came of it. */
@@ -245,6 +252,7 @@ async function workOnce(
     moved += planned + suppressed;
     if (nextAt !== null && !isBefore(now, nextAt)) moved += 1;
   }
+  if (due.reconcile) moved += (await reconcileClinic(deps, clinicId, now)).changed;
   if (due.dispatch) {
     const share = await dispatchClinic(deps, clinicId, now);
     total.sent += share.sent;

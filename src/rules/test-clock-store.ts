@@ -5,12 +5,14 @@ import type { Trx } from '../database/connect.ts';
 export interface TestWork {
   plan: Temporal.Instant | null;
   dispatch: Temporal.Instant | null;
+  reconcile: Temporal.Instant | null;
 }
 
 export async function findTestWork(trx: Trx, clinicId: string): Promise<TestWork> {
   const { rows } = await sql<TestWork>`
     select min(next_at) filter (where kind = 'plan') as plan,
-           min(next_at) filter (where kind = 'dispatch') as dispatch
+           min(next_at) filter (where kind = 'dispatch') as dispatch,
+           min(next_at) filter (where kind = 'reconcile') as reconcile
     from clinic_work where clinic_id = ${clinicId}`.execute(trx);
-  return rows[0] ?? { plan: null, dispatch: null };
+  return rows[0] ?? { plan: null, dispatch: null, reconcile: null };
 }
