@@ -69,6 +69,9 @@ async function makeVictim(api: TestApi): Promise<Victim> {
     }),
   );
   await must(victim.post(`/v1/rules/${rule.id}/activate`));
+  // Nobody listens there: what happens is kept for it.
+  const heard = { url: 'http://127.0.0.1:9/canaria', events: ['message.*'] };
+  await must(victim.put('/v1/webhooks/t-canary', heard));
   const send = (channel: string) =>
     must(
       victim.post('/v1/messages', {
@@ -84,6 +87,8 @@ async function makeVictim(api: TestApi): Promise<Victim> {
   const optOut = await must(victim.post('/v1/opt-outs', { address: '+573002220003' }));
   const [task] = (await must(victim.get('/v1/tasks'))).data as { id: string }[];
   const [key] = (await must(victim.get('/v1/keys'))).data as { id: string }[];
+  const deliveries = await must(victim.get('/v1/webhooks/t-canary/deliveries'));
+  const [delivery] = deliveries.data as { id: string }[];
   const ids = {
     rule: String(rule.id),
     message: String(sms.id),
@@ -91,6 +96,7 @@ async function makeVictim(api: TestApi): Promise<Victim> {
     task: task?.id ?? '',
     key: key?.id ?? '',
     optOut: String(optOut.id),
+    event: delivery?.id ?? '',
   };
   const canaries = [
     marked.given,
@@ -142,6 +148,7 @@ function fill(path: string, { id, ids }: Victim): string {
     [/^(\/v1\/opt-outs)\/\{id\}/, `$1/${ids.optOut}`],
     [/\{messageId\}/, ids.inbox ?? ''],
     [/\{keyId\}/, ids.key ?? ''],
+    [/\{eventId\}/, ids.event ?? ''],
     [/\{name\}/, 't-canary'],
     [/\{channel\}/, 'sms'],
     [/\{type\}\/\{id\}/, `Patient/${marked.patient}`],
@@ -190,6 +197,8 @@ function bodyOf(operationId: string, { ids }: Victim): unknown {
     putChannel: { provider: 'smsc', credentials: { apiKey: 'mine' } },
     putPatient: { active: false },
     putTemplate: { purpose: 'care', bodies: { sms: { es: { text: 'Mine' } } } },
+    putWebhook: { url: 'http://127.0.0.1:9/mine', events: ['*'] },
+    replayWebhook: { since: '2026-03-01T00:00:00Z' },
     putVisit: { patientId: marked.patient, status: 'cancelled' },
     recordEvents: {
       id: 'e-1',

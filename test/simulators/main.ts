@@ -1,13 +1,19 @@
 import { parseArgs } from 'node:util';
 import { startSendgridSimulator } from './sendgrid.ts';
 import { startSmscSimulator } from './smsc.ts';
+import { startSmtpSimulator } from './smtp.ts';
+import { startWebhookSimulator } from './webhook.ts';
 
-/** `node test/simulators/main.ts`: both providers on the loopback, until a signal ends them. */
+/** `node test/simulators/main.ts`: all of these on the loopback, until a signal ends them. */
 
 const { values } = parseArgs({
   options: {
     'smsc-port': { type: 'string', default: '9101' },
     'sendgrid-port': { type: 'string', default: '9102' },
+    'webhook-port': { type: 'string', default: '9103' },
+    'smtp-port': { type: 'string', default: '9104' },
+    /** What the receiver of webhooks checks signatures with; without it all are believed. */
+    'webhook-secret': { type: 'string' },
     seed: { type: 'string', default: '1' },
     /** Without the limits on how often something may be asked. */
     unlimited: { type: 'boolean', default: false },
@@ -17,6 +23,12 @@ const { values } = parseArgs({
 const common = { seed: Number(values.seed), limits: !values.unlimited };
 const smsc = await startSmscSimulator({ ...common, port: Number(values['smsc-port']) });
 const sendgrid = await startSendgridSimulator({ ...common, port: Number(values['sendgrid-port']) });
+const secret = values['webhook-secret'];
+const webhook = await startWebhookSimulator({
+  ...{ ...common, port: Number(values['webhook-port']) },
+  ...(secret !== undefined && { secrets: [secret] }),
+});
+const smtp = await startSmtpSimulator({ port: Number(values['smtp-port']) });
 
 process.stdout.write(
   `${JSON.stringify({
@@ -26,11 +38,18 @@ process.stdout.write(
       messages: `${sendgrid.url}/__sim/sendgrid/messages`,
       publicKey: sendgrid.publicKey,
     },
+    webhook: {
+      url: webhook.url,
+      messages: new URL('/__sim/webhook/messages', webhook.url).href,
+    },
+    smtp: { url: `smtp://${smtp.host}:${smtp.port}` },
   })}\n`,
 );
 
 const stop = () => {
-  void Promise.all([smsc.close(), sendgrid.close()]).then(() => process.exit(0));
+  void Promise.all([smsc, sendgrid, webhook, smtp].map((each) => each.close())).then(() =>
+    process.exit(0),
+  );
 };
 process.once('SIGTERM', stop);
 process.once('SIGINT', stop);
