@@ -476,6 +476,24 @@ export interface RuleDaysTable {
   /** Journeys whose first message left that day. */
   contacts: Generated<number>;
   cost_micros: Generated<number>;
+  messages: Generated<number>;
+  /** When it was last asked whether the day is a usual one. */
+  looked_at: Nullable<Temporal.Instant>;
+  anomaly: Nullable<'held' | 'released'>;
+  usual: Nullable<number>;
+  waiting: Nullable<number>;
+}
+
+export interface CapacitiesTable {
+  clinic_id: string;
+  local_day: string;
+  /** Empty for any. */
+  service: string;
+  practitioner: string;
+  free: number;
+  occurred_at: Instant;
+  version: Nullable<string>;
+  updated_at: Instant;
 }
 
 export interface HoldoutAssignmentsTable {
@@ -647,6 +665,7 @@ export interface Tables {
   contact_days: ContactDaysTable;
   dispatch_days: DispatchDaysTable;
   rule_days: RuleDaysTable;
+  capacities: CapacitiesTable;
   holdout_assignments: HoldoutAssignmentsTable;
   treatments: TreatmentsTable;
   payments: PaymentsTable;

@@ -43,6 +43,7 @@ export type Effect =
   | { kind: 'directory'; read: ReadDirectoryEntry }
   | { kind: 'treatment'; read: ReadTreatment }
   | { kind: 'payment'; read: ReadPayment }
+  | { kind: 'capacity'; read: FreeSlots }
   /** Kept whole, for those who read events; one about an appointment is about its patient. */
   | {
       kind: 'kept';
@@ -50,6 +51,14 @@ export type Effect =
       appointment: HostId | null;
       contact?: OutsideContact | null;
     };
+
+/** Empty where it is for any service or practitioner. */
+export interface FreeSlots {
+  day: string;
+  service: string;
+  practitioner: string;
+  free: number;
+}
 
 /** Somebody of the clinic spoke to the patient, by a way that is not ours. */
 export interface OutsideContact {
@@ -135,6 +144,18 @@ const paymentData = shape({
   paidAt: Type.Optional(time('When.', '2026-03-28T15:10:00Z')),
 });
 
+const capacityData = shape({
+  service: Type.Optional(text(200, "The service's id; any where it is absent.", 'hygiene')),
+  practitioner: Type.Optional(text(200, "The practitioner's id; any where it is absent.", 'dr-7')),
+  day,
+  free: Type.Integer({
+    minimum: 0,
+    maximum: 100_000,
+    description: 'How many slots are free.',
+    examples: [4],
+  }),
+});
+
 const kept = {
   'appointment.delayed': shape({
     id: ownId,
@@ -169,17 +190,6 @@ const kept = {
     },
     { anyOf: [{ required: ['patientId'] }, { required: ['phone'] }] },
   ),
-  'capacity.updated': shape({
-    service: Type.Optional(text(200, 'Which service.', 'hygiene')),
-    practitioner: Type.Optional(text(200, "The practitioner's id.", 'dr-7')),
-    day,
-    free: Type.Integer({
-      minimum: 0,
-      maximum: 100_000,
-      description: 'How many slots are free.',
-      examples: [4],
-    }),
-  }),
 } as const;
 
 const eventTypes: ReadonlyMap<string, EventType> = new Map<string, EventType>([
@@ -207,6 +217,7 @@ const eventTypes: ReadonlyMap<string, EventType> = new Map<string, EventType>([
     })),
   ],
   ['treatment.upserted', { data: treatmentData, read: readTreatment }],
+  ['capacity.updated', { data: capacityData, read: readCapacity }],
   ['payment.recorded', { data: paymentData, read: readPayment }],
   ...Object.entries(kept).map(([name, data]): [string, EventType] => [
     name,
@@ -297,6 +308,21 @@ function stepFaults(
   if (steps.find(({ id }) => id === step.id) === step) return faults;
   const detail = 'Another step of the plan has this id.';
   return [...faults, { pointer: `${pointer}/id`, code: 'duplicate', detail }];
+}
+
+const capacityValidator = Compile(capacityData);
+
+function readCapacity(value: unknown): Reading<Effect> {
+  if (!capacityValidator.Check(value)) {
+    return { faults: schemaFaults(capacityValidator.Errors(value)) };
+  }
+  const data = value as Type.Static<typeof capacityData>;
+  if (!isDay(data.day)) {
+    const detail = 'The calendar has no such day.';
+    return { faults: [{ pointer: '/day', code: 'not-a-day', detail }] };
+  }
+  const { service = '', practitioner = '', free } = data;
+  return { content: { kind: 'capacity', read: { day: data.day, service, practitioner, free } } };
 }
 
 const paymentValidator = Compile(paymentData);

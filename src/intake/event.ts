@@ -109,6 +109,7 @@ export function patientsOf(effect: Effect): HostId[] {
     case 'appointment-deleted':
     case 'visit-deleted':
     case 'directory':
+    case 'capacity':
       return [];
   }
 }

@@ -2,6 +2,7 @@ import type { Db, Trx } from '../database/connect.ts';
 import { withClinic } from '../database/with-clinic.ts';
 import { type HostEvent, tellHost } from '../history/host-event-store.ts';
 import type { HostId } from '../history/host-id.ts';
+import { applyCapacities } from './apply-capacities.ts';
 import { applyMerges } from './apply-merges.ts';
 import { applyDirectory, applyObjects, type Objects } from './apply-objects.ts';
 import { applyConsents, applyErasures, applyPatients } from './apply-patients.ts';
@@ -139,6 +140,7 @@ async function applyFresh(
   await applyObjects(batch, visits);
   await applyTreatments(batch);
   await applyPayments(batch);
+  await applyCapacities(batch);
   await applyDirectory(batch);
   await applyConsents(batch);
   keepOthers(batch, appointments);

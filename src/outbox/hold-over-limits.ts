@@ -15,7 +15,6 @@ import {
   readSpent,
   type Spent,
   type StoredLimits,
-  seedRuleDays,
 } from './rule-days-store.ts';
 
 /**
@@ -46,7 +45,7 @@ export interface LimitTerms {
   stayers: ReadonlySet<string>;
 }
 
-/** Holds what would go beyond its rule's limits. @returns what those that may go count. */
+/** Holds what would go beyond its rule's limits. @returns what those that may go count, of all rules. */
 export async function holdOverLimits(
   goers: readonly Priced[],
   terms: LimitTerms,
@@ -55,16 +54,22 @@ export async function holdOverLimits(
   // A further attempt was counted with the first.
   const fresh = goers.filter(({ facts }) => facts.attemptNo === 0 && facts.ruleId !== null);
   const byRule = Map.groupBy(fresh, ({ facts }) => facts.ruleId ?? '');
+  const begun = await findBegunJourneys(
+    trx,
+    clinic.id,
+    fresh.flatMap(({ facts }) => facts.journeyId ?? []),
+  );
   const limited = await findLimits(trx, clinic.id, [...byRule.keys()]);
-  if (limited.length === 0) return [];
-  const ruleIds = limited.map(({ ruleId }) => ruleId);
-  await lockRuleDays(trx, clinic.id, ruleIds);
-  await seedRuleDays(trx, clinic, ruleIds);
+  await lockRuleDays(
+    trx,
+    clinic.id,
+    limited.map(({ ruleId }) => ruleId),
+  );
+  const limits = new Map(limited.map((each) => [each.ruleId, each.limits]));
   const counted: Counted[] = [];
-  for (const { ruleId, limits } of limited) {
-    const wanted = byRule.get(ruleId)?.toSorted(byDue) ?? [];
-    const rule = { id: ruleId, limits };
-    counted.push(...(await holdOfRule(rule, wanted, terms)));
+  for (const [ruleId, wanted] of byRule) {
+    const rule = { id: ruleId, limits: limits.get(ruleId) ?? {} };
+    counted.push(...(await holdOfRule(rule, wanted.toSorted(byDueOfPriced), begun, terms)));
   }
   return counted;
 }
@@ -81,8 +86,9 @@ export async function countGoers(
         ruleId,
         contacts: sum.contacts + contacts,
         costMicros: sum.costMicros + costMicros,
+        messages: sum.messages + 1,
       }),
-      { ruleId, contacts: 0, costMicros: 0 },
+      { ruleId, contacts: 0, costMicros: 0, messages: 0 },
     ),
   );
   await addToRuleDays(trx, clinic.id, localDay(now, clinic.timeZone), sums);
@@ -97,29 +103,40 @@ export async function spentOfRule(
   now: Temporal.Instant,
 ): Promise<Spent> {
   const today = localDay(now, clinic.timeZone);
-  const { budget } = limits;
-  const after = budget === undefined ? today : addToDay(today, `-${budget.per}`);
-  return readSpent(trx, clinic.id, { ruleId, today, after });
+  const dayBefore = (per: string | undefined) =>
+    per === undefined ? today : addToDay(today, `-${per}`);
+  const after = dayBefore(limits.budget?.per);
+  const messagesAfter = dayBefore(limits.messages?.per);
+  return readSpent(trx, clinic.id, { ruleId, today, after, messagesAfter });
 }
 
-function byDue(one: Priced, other: Priced): number {
-  const [first, second] = [one.facts.guard.since ?? '', other.facts.guard.since ?? ''];
-  if (first === second) return one.facts.id < other.facts.id ? -1 : 1;
+/** The longest due first. */
+export function byDue(one: GuardFacts, other: GuardFacts): number {
+  const [first, second] = [one.guard.since ?? '', other.guard.since ?? ''];
+  if (first === second) return one.id < other.id ? -1 : 1;
   return first === '' || second === ''
     ? first.length - second.length
     : Temporal.Instant.compare(first, second);
 }
 
+function byDueOfPriced(one: Priced, other: Priced): number {
+  return byDue(one.facts, other.facts);
+}
+
+const nothingSpent: Spent = Object.freeze({ contactsToday: 0, costMicros: 0, messages: 0 });
+
 async function holdOfRule(
   rule: { id: string; limits: StoredLimits },
   wanted: readonly Priced[],
+  begun: ReadonlySet<string>,
   terms: LimitTerms,
 ): Promise<Counted[]> {
   const { trx, clinic, now, verdicts } = terms;
-  const { perDay, budget } = rule.limits;
-  const spent = await spentOfRule(trx, clinic, rule.id, rule.limits, now);
-  const journeyIds = wanted.flatMap(({ facts }) => facts.journeyId ?? []);
-  const begun = await findBegunJourneys(trx, clinic.id, journeyIds);
+  const { perDay, budget, messages } = rule.limits;
+  const isLimited = Object.keys(rule.limits).length > 0;
+  const spent = isLimited
+    ? await spentOfRule(trx, clinic, rule.id, rule.limits, now)
+    : nothingSpent;
   const isFirst = ({ facts }: Priced) => facts.journeyId !== null && !begun.has(facts.journeyId);
   if (perDay !== undefined) {
     const first = wanted.filter(isFirst);
@@ -127,12 +144,16 @@ async function holdOfRule(
     await keepToDay(rule.id, first, left, terms);
   }
   const most = budget === undefined ? Number.POSITIVE_INFINITY : amountToMicros(budget.amount);
+  const mostMessages = messages?.count ?? Number.POSITIVE_INFINITY;
   const counted: Counted[] = [];
   let { costMicros: soFar } = spent;
   for (const each of wanted) {
     const { facts, costMicros } = each;
     if (verdicts.get(facts.id)?.state !== 'go') continue;
-    if (costMicros > 0 && soFar + costMicros > most) {
+    const isOver =
+      (costMicros > 0 && soFar + costMicros > most) ||
+      spent.messages + counted.length >= mostMessages;
+    if (isOver) {
       verdicts.set(facts.id, heldUntilTomorrow('budget', facts, clinic, now));
       continue;
     }

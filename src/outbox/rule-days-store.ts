@@ -2,11 +2,12 @@ import { sql } from 'kysely';
 import type { Trx } from '../database/connect.ts';
 import { withdrawableStates } from './message.ts';
 
-/** What rules with limits have sent and spent, by the clinic's local day. */
+/** What rules have sent and spent, by the clinic's local day. */
 
 export interface StoredLimits {
   perDay?: number;
   budget?: { amount: string; per: string };
+  messages?: { count: number; per: string };
 }
 
 /** The limits of these rules as they stand now; rules without any are left out. By id. */
@@ -42,6 +43,7 @@ export async function lockRuleDays(
 export interface Spent {
   contactsToday: number;
   costMicros: number;
+  messages: number;
 }
 
 export interface SpentQuestion {
@@ -49,51 +51,32 @@ export interface SpentQuestion {
   today: string;
   /** The money of the days after this one, today included. */
   after: string;
+  /** The messages likewise. */
+  messagesAfter: string;
 }
 
 export async function readSpent(
   trx: Trx,
   clinicId: string,
-  { ruleId, today, after }: SpentQuestion,
+  { ruleId, today, after, messagesAfter }: SpentQuestion,
 ): Promise<Spent> {
   const { rows } = await sql<Spent>`
     select coalesce(sum(contacts) filter (where local_day = ${today}::date), 0)::int as "contactsToday",
-      coalesce(sum(cost_micros) filter (where local_day > ${after}::date), 0)::bigint as "costMicros"
+      coalesce(sum(cost_micros) filter (where local_day > ${after}::date), 0)::bigint as "costMicros",
+      coalesce(sum(messages) filter (where local_day > ${messagesAfter}::date), 0)::int as messages
     from rule_days
     where clinic_id = ${clinicId} and rule_id = ${ruleId}
-      and local_day >= least(${after}::date, ${today}::date) and local_day <= ${today}::date`.execute(
+      and local_day >= least(${after}::date, ${messagesAfter}::date, ${today}::date) and local_day <= ${today}::date`.execute(
     trx,
   );
-  return rows[0] ?? { contactsToday: 0, costMicros: 0 };
-}
-
-/** What a rule sent before it had limits counts toward them too. */
-export async function seedRuleDays(
-  trx: Trx,
-  clinic: { id: string; timeZone: string },
-  ruleIds: readonly string[],
-): Promise<void> {
-  await sql`
-    with fresh as (
-      select r.id from unnest(${[...ruleIds]}::uuid[]) as r (id)
-      where not exists (select from rule_days d where d.clinic_id = ${clinic.id} and d.rule_id = r.id)
-    ), left_before as (
-      select m.rule_id, (coalesce(m.sent_at, m.updated_at) at time zone ${clinic.timeZone})::date as local_day,
-        m.cost_micros,
-        row_number() over (partition by m.journey_id order by coalesce(m.sent_at, m.updated_at), m.id) as place
-      from fresh join messages m on m.clinic_id = ${clinic.id} and m.rule_id = fresh.id
-      where m.attempt_no > 0
-    )
-    insert into rule_days (clinic_id, rule_id, local_day, contacts, cost_micros)
-    select ${clinic.id}::uuid, rule_id, local_day, count(*) filter (where place = 1), coalesce(sum(cost_micros), 0)
-    from left_before group by rule_id, local_day
-    on conflict do nothing`.execute(trx);
+  return rows[0] ?? { contactsToday: 0, costMicros: 0, messages: 0 };
 }
 
 export interface DaySpending {
   ruleId: string;
   contacts: number;
   costMicros: number;
+  messages: number;
 }
 
 export async function addToRuleDays(
@@ -104,14 +87,14 @@ export async function addToRuleDays(
 ): Promise<void> {
   if (spending.length === 0) return;
   await sql`
-    insert into rule_days as d (clinic_id, rule_id, local_day, contacts, cost_micros)
-    select ${clinicId}::uuid, "ruleId", ${today}::date, contacts, "costMicros"
-    from jsonb_to_recordset(${JSON.stringify(spending)}::jsonb) as s ("ruleId" uuid, contacts integer, "costMicros" bigint)
+    insert into rule_days as d (clinic_id, rule_id, local_day, contacts, cost_micros, messages)
+    select ${clinicId}::uuid, "ruleId", ${today}::date, contacts, "costMicros", messages
+    from jsonb_to_recordset(${JSON.stringify(spending)}::jsonb)
+      as s ("ruleId" uuid, contacts integer, "costMicros" bigint, messages integer)
     order by "ruleId"
     on conflict (clinic_id, rule_id, local_day) do update
-      set contacts = d.contacts + excluded.contacts, cost_micros = d.cost_micros + excluded.cost_micros`.execute(
-    trx,
-  );
+      set contacts = d.contacts + excluded.contacts, cost_micros = d.cost_micros + excluded.cost_micros,
+      messages = d.messages + excluded.messages`.execute(trx);
 }
 
 /** Which of these journeys have reached out before: another message of theirs is no first contact. */

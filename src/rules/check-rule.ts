@@ -169,6 +169,7 @@ function checkDefinition(definition: RuleDefinition): Fault[] {
     ...checkSteps(steps),
     ...checkBookings(definition),
     ...checkBudget(definition),
+    ...checkMessageBudget(definition),
   ];
 }
 
@@ -176,11 +177,21 @@ function checkBudget({ limits }: RuleDefinition): Fault[] {
   const budget = limits?.budget;
   if (budget === undefined) return [];
   const pointer = '/limits/budget';
-  const faults = checkPeriod(budget.per, `${pointer}/per`, { days: true });
-  if (faults.length === 0 && Temporal.Duration.from(budget.per).sign === 0)
-    faults.push(fault(`${pointer}/per`, 'contradiction', 'A budget needs at least a day.'));
+  const faults = checkBudgetPeriod(budget.per, `${pointer}/per`);
   if (Number(budget.amount) === 0)
     faults.push(fault(`${pointer}/amount`, 'contradiction', 'With no money nothing ever leaves.'));
+  return faults;
+}
+
+function checkMessageBudget({ limits }: RuleDefinition): Fault[] {
+  const per = limits?.messages?.per;
+  return per === undefined ? [] : checkBudgetPeriod(per, '/limits/messages/per');
+}
+
+function checkBudgetPeriod(per: string, pointer: string): Fault[] {
+  const faults = checkPeriod(per, pointer, { days: true });
+  if (faults.length === 0 && Temporal.Duration.from(per).sign === 0)
+    faults.push(fault(pointer, 'contradiction', 'A budget needs at least a day.'));
   return faults;
 }
 

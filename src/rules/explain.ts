@@ -246,7 +246,7 @@ async function limitChecks(
   messages: readonly JourneyMessage[],
 ): Promise<ExplainedCheck[]> {
   if (limits === null) return [];
-  const { perDay, budget } = limits;
+  const { perDay, budget, messages: most } = limits;
   const spent = await spentOfRule(trx, clinic, id, limits, now);
   const last = messages.at(-1);
   const passes = (reason: string, hasRoom: boolean) =>
@@ -273,6 +273,17 @@ async function limitChecks(
             'budget',
             { spent: money(spent.costMicros), currency: clinic.currency },
             budget,
+          ),
+        ]),
+    ...(most === undefined
+      ? []
+      : [
+          check(
+            'message-budget',
+            passes('budget', spent.messages < most.count),
+            'budget',
+            { messages: spent.messages },
+            most,
           ),
         ]),
   ];
@@ -407,7 +418,7 @@ function recomputedOutcome(
     const found = failed(row.name);
     if (found?.reason != null) return { outcome: row.outcome(found.reason), reason: found.reason };
   }
-  const limit = failed('daily-limit') ?? failed('budget');
+  const limit = failed('daily-limit') ?? failed('budget') ?? failed('message-budget');
   if (limit !== undefined) return { outcome: 'held', reason: limit.reason };
   return { outcome: 'due', reason: null };
 }

@@ -303,12 +303,14 @@ export async function templatesOf(
 }
 
 /** A rule as the API shows it. */
-export function toRuleOut(rule: Rule): RuleOut {
+/** @param anomaly why it is held today, if it is. */
+export function toRuleOut(rule: Rule, anomaly?: RuleOut['anomaly']): RuleOut {
   return {
     id: rule.id,
     state: rule.state,
     version: rule.version,
     ...definitionOut(rule.definition),
+    ...(anomaly && { anomaly }),
     activeFrom: rule.activeFrom?.toString() ?? null,
     createdAt: rule.createdAt.toString(),
     updatedAt: rule.updatedAt.toString(),

@@ -189,6 +189,23 @@ const limitsSchema = Type.Object(
         },
       ),
     ),
+    messages: Type.Optional(
+      Type.Object(
+        {
+          count: Type.Integer({
+            minimum: 1,
+            maximum: 1_000_000_000,
+            description: 'Messages of all its steps.',
+            examples: [1000],
+          }),
+          per: period(
+            'The days that end with today and share them: days, weeks, months or years.',
+            'P30D',
+          ),
+        },
+        { ...closed, description: 'How many messages may leave; the others are held as `budget`.' },
+      ),
+    ),
   },
   { ...closed, description: 'Hard stops of this rule.' },
 );
@@ -347,6 +364,15 @@ export const ruleOutSchema = Type.Object({
   sendAt: Type.Union([fields.sendAt, Type.Null()]),
   catchUp: Type.Union([fields.catchUp, Type.Null()]),
   limits: Type.Union([limitsSchema, Type.Null()]),
+  anomaly: Type.Optional(
+    Type.Object(
+      { day: Type.String(), usual: Type.Integer(), waiting: Type.Integer() },
+      {
+        description:
+          'It would send many times what it does on a usual day, and is held until somebody releases it. Absent where it is not.',
+      },
+    ),
+  ),
   activeFrom: Type.Union([Type.String({ format: 'date-time' }), Type.Null()], {
     description: 'What was due before it is left alone.',
   }),

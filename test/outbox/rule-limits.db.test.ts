@@ -152,10 +152,6 @@ t.test('what was sent before the rule had limits counts toward them', async (t) 
     sql`update rules set definition = jsonb_set(definition, '{limits}', '{"perDay": 3}')
         where clinic_id = ${clinic.clinicId} and id = ${ruleId}`.execute(trx),
   );
-  // Nothing had been counted for it.
-  await clinic.in((trx) =>
-    sql`delete from rule_days where clinic_id = ${clinic.clinicId}`.execute(trx),
-  );
   due.push(await addDue(clinic, ruleId, 7), await addDue(clinic, ruleId, 6));
   await run(clinic);
   t.same(await statesOf(clinic, due), ['sent', 'sent', 'sent', 'held daily-limit']);

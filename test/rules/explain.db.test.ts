@@ -182,7 +182,7 @@ t.test('explain shows the limits of a rule with what is used of them', async (t)
   });
   await withClinic(clinic.db, clinic.id, async (trx) => {
     await addToRuleDays(trx, clinic.id, '2026-03-02', [
-      { ruleId: id, contacts: 1, costMicros: 2_000_000 },
+      { ruleId: id, contacts: 1, costMicros: 2_000_000, messages: 1 },
     ]);
   });
   t.match((await limitsOf()).checks, [

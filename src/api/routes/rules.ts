@@ -6,6 +6,7 @@ import { backtestRule } from '../../rules/backtest.ts';
 import { diffDays, diffRule } from '../../rules/diff.ts';
 import { explainOutcomes, explainRule } from '../../rules/explain.ts';
 import { listDue, previewRule } from '../../rules/preview.ts';
+import { anomaliesOf, releaseRule } from '../../rules/release-rule.ts';
 import { ruleInSchema, ruleOutSchema, rulePatchSchema } from '../../rules/rule.ts';
 import {
   activateRule,
@@ -183,11 +184,18 @@ export const ruleRoutes = (deps: AppDeps) => async (app: App) => {
       },
     },
     async (request) => {
-      const { clinicId, run } = atClinic(deps, request);
+      const { clinic, clinicId, now, run } = atClinic(deps, request);
       const { after, rowsWanted, toPage } = pager(deps, request, clinicId);
       const page = { afterId: after?.[0] ?? null, limit: rowsWanted };
-      const rules = await run((trx) => listRules(trx, clinicId, page));
-      return toPage(rules, (rule) => [rule.id], toRuleOut);
+      const [rules, anomalies] = await run(async (trx) => [
+        await listRules(trx, clinicId, page),
+        await anomaliesOf(trx, clinic, now),
+      ]);
+      return toPage(
+        rules,
+        (rule) => [rule.id],
+        (rule) => toRuleOut(rule, anomalies.get(rule.id)),
+      );
     },
   );
 
@@ -204,8 +212,12 @@ export const ruleRoutes = (deps: AppDeps) => async (app: App) => {
       },
     },
     async (request) => {
-      const { clinicId, run } = atClinic(deps, request);
-      return toRuleOut(orNotFound(await run((trx) => findRule(trx, clinicId, request.params.id))));
+      const { clinic, clinicId, now, run } = atClinic(deps, request);
+      const { id } = request.params;
+      return run(async (trx) => {
+        const rule = orNotFound(await findRule(trx, clinicId, id));
+        return toRuleOut(rule, (await anomaliesOf(trx, clinic, now)).get(id));
+      });
     },
   );
 
@@ -305,6 +317,43 @@ export const ruleRoutes = (deps: AppDeps) => async (app: App) => {
     async (request) => {
       const { clinicId, actor, now, run } = atClinic(deps, request);
       const rule = await run((trx) => pauseRule(trx, clinicId, request.params.id, { actor, now }));
+      return toRuleOut(orNotFound(rule));
+    },
+  );
+
+  app.post(
+    '/v1/rules/:id/release',
+    {
+      config: { access: 'manage' },
+      schema: {
+        operationId: 'releaseRule',
+        tags: ['Engagement'],
+        summary: 'Let go what is held today because it is so much more than usual',
+        params: Params,
+        body: Type.Optional(
+          strict(
+            {
+              by: Type.Optional(
+                Type.String({
+                  minLength: 1,
+                  maxLength: 200,
+                  description: 'Who looked at it.',
+                  examples: ['Anna Petrova'],
+                }),
+              ),
+            },
+            { title: 'Release' },
+          ),
+        ),
+        response: { 200: RuleOut },
+      },
+    },
+    async (request) => {
+      const { clinic, actor, now, run } = atClinic(deps, request);
+      const by = request.body?.by;
+      const rule = await run((trx) =>
+        releaseRule(trx, clinic, request.params.id, { actor, by, now }),
+      );
       return toRuleOut(orNotFound(rule));
     },
   );

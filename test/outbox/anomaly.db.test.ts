@@ -1,0 +1,129 @@
+import fc from 'fast-check';
+import t from 'tap';
+import { withClinic } from '../../src/database/with-clinic.ts';
+import { mostOfDay, usualDay } from '../../src/outbox/hold-anomalies.ts';
+import { addToRuleDays } from '../../src/outbox/rule-days-store.ts';
+import { testApi } from '../support/api.ts';
+
+t.test('a usual day is the middle one, and known after fourteen', async (t) => {
+  t.equal(usualDay(Array(13).fill(10)), null);
+  t.equal(usualDay([...Array(7).fill(1), ...Array(7).fill(3)]), 2);
+  t.equal(usualDay([...Array(8).fill(4), ...Array(7).fill(900)]), 4);
+  t.same([mostOfDay(2), mostOfDay(10), mostOfDay(11)], [50, 50, 55]);
+  const days = fc.array(fc.integer({ min: 1, max: 500 }), { minLength: 14, maxLength: 60 });
+  fc.assert(
+    fc.property(days, (it) => {
+      const usual = usualDay(it) ?? 0;
+      const below = it.filter((day) => day < usual).length;
+      const above = it.filter((day) => day > usual).length;
+      return below <= it.length / 2 && above <= it.length / 2;
+    }),
+  );
+});
+
+const greeting = {
+  name: 'Survey',
+  purpose: 'transactional',
+  trigger: { type: 'event', event: 'x-survey' },
+  catchUp: 'P10D',
+  steps: [{ channel: 'sms', template: 'survey' }],
+};
+
+t.test('an import that would send sixty at once is held until somebody has looked', async (t) => {
+  const api = await testApi(t);
+  const owner = await api.clinic({ now: '2026-02-01T12:00:00Z', country: 'MX', timeZone: 'UTC' });
+  const bodies = { sms: { es: { text: '¿Cómo le fue?' } } };
+  await owner.put('/v1/templates/survey', { purpose: 'transactional', bodies });
+  const rule = await owner.post('/v1/rules', greeting);
+  const id = String(rule.body.id);
+  await owner.post(`/v1/rules/${id}/activate`);
+  await withClinic(api.database.db, owner.id, async (trx) => {
+    for (let day = 10; day < 24; day += 1)
+      await addToRuleDays(trx, owner.id, `2026-01-${day}`, [
+        { ruleId: id, contacts: 4, costMicros: 0, messages: 4 },
+      ]);
+  });
+  await owner.post('/v1/test/clock', { now: '2026-02-02T12:00:00Z' });
+  const patients = Array.from({ length: 60 }, (_, at) => ({
+    id: `p${at}`,
+    type: 'patient.upserted',
+    occurredAt: '2026-02-02T12:00:00Z',
+    data: {
+      id: `p${at}`,
+      name: { given: 'Ana' },
+      telecom: [{ system: 'phone', value: `+5255123456${String(at).padStart(2, '0')}` }],
+    },
+  }));
+  t.match((await owner.post('/v1/events', patients)).body, { accepted: 60 });
+  const ask = (from: number, to: number, at: string) =>
+    owner.post(
+      '/v1/events',
+      patients.slice(from, to).map(({ data }) => ({
+        id: `s${data.id}`,
+        type: 'x-survey',
+        occurredAt: at,
+        data: { patientId: data.id },
+      })),
+    );
+  const count = async (state: string) => {
+    const { body } = await owner.get(`/v1/messages?state=${state}&limit=200`);
+    return (body.data as { reason: string | null }[]).map(({ reason }) => reason);
+  };
+  await ask(0, 5, '2026-02-02T12:00:00Z');
+  t.equal((await count('delivered')).length, 5, 'a few more than usual are no anomaly');
+  await owner.post('/v1/test/clock', { now: '2026-02-02T13:00:00Z' });
+  await ask(5, 60, '2026-02-02T13:00:00Z');
+  t.same(await count('held'), Array(55).fill('anomaly'));
+  t.match((await owner.get(`/v1/rules/${id}`)).body, {
+    anomaly: { day: '2026-02-02', usual: 4, waiting: 51 },
+  });
+  const { body: listed } = await owner.get('/v1/rules');
+  t.match(listed.data, [{ anomaly: { usual: 4 } }]);
+  await owner.post('/v1/test/clock', { now: '2026-02-03T12:00:00Z' });
+  t.equal((await count('held')).length, 55, 'the next day nobody has looked yet');
+  const released = await owner.post(`/v1/rules/${id}/release`, { by: 'Ana Pérez' });
+  t.equal(released.status, 200);
+  t.same(await count('held'), []);
+  t.equal((await count('delivered')).length, 60);
+  t.notOk('anomaly' in (await owner.get(`/v1/rules/${id}`)).body);
+  t.equal((await owner.post('/v1/rules/01931f5e-7c00-7000-8000-000000000001/release')).status, 404);
+});
+
+t.test('a rule stops at the number of messages that it may send', async (t) => {
+  const api = await testApi(t);
+  const owner = await api.clinic({ now: '2026-02-01T12:00:00Z', country: 'MX', timeZone: 'UTC' });
+  await owner.put('/v1/templates/survey', {
+    purpose: 'transactional',
+    bodies: { sms: { es: { text: '¿Cómo le fue?' } } },
+  });
+  const limits = { messages: { count: 2, per: 'P7D' } };
+  const refused = await owner.post('/v1/rules', {
+    ...greeting,
+    limits: { messages: { count: 2, per: 'PT1H' } },
+  });
+  t.match(refused.body.errors, [{ pointer: '/limits/messages/per' }]);
+  const rule = await owner.post('/v1/rules', { ...greeting, limits });
+  await owner.post(`/v1/rules/${rule.body.id}/activate`);
+  await owner.post('/v1/test/clock', { now: '2026-02-02T12:00:00Z' });
+  for (const id of ['1', '2', '3']) {
+    await owner.put(`/v1/patients/${id}`, {
+      name: { given: 'A' },
+      telecom: [{ system: 'phone', value: `+52551234560${id}` }],
+    });
+    await owner.post('/v1/events', {
+      id: `s${id}`,
+      type: 'x-survey',
+      occurredAt: '2026-02-02T12:00:00Z',
+      data: { patientId: id },
+    });
+  }
+  t.match((await owner.get('/v1/messages?patientId=3')).body.data, [
+    { state: 'held', reason: 'budget' },
+  ]);
+  t.match((await owner.get(`/v1/rules/${rule.body.id}/explain?patientId=3&on=2026-02-02`)).body, {
+    outcome: 'held',
+    reason: 'budget',
+  });
+  await owner.post('/v1/test/clock', { now: '2026-02-09T12:00:00Z' });
+  t.match((await owner.get('/v1/messages?patientId=3')).body.data, [{ state: 'delivered' }]);
+});
