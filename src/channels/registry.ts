@@ -6,12 +6,14 @@ import { smscAdapter } from './smsc/smsc.ts';
 import { smtpAdapter } from './smtp/smtp.ts';
 import { taskAdapter } from './task.ts';
 import { webhookAdapter } from './webhook/webhook.ts';
+import { whatsappAdapter } from './whatsapp/whatsapp.ts';
 
 /** All ways to a patient. A new one is a file and a line here; a channel's first is its default. */
 const adapters: readonly ChannelAdapter[] = [
   smscAdapter,
   sendgridAdapter,
   smtpAdapter,
+  whatsappAdapter,
   webhookAdapter,
   inboxAdapter,
   taskAdapter,

@@ -11,6 +11,7 @@ export interface OpenMessage {
   provider: string;
   clientRef: string;
   address: string | null;
+  text: string | null;
   leaseEpoch: number;
   attemptNo: number;
   onAmbiguous: 'at-most-once' | 'at-least-once';
@@ -42,7 +43,7 @@ export async function takeOpenMessages(
     from due join attempts a on a.clinic_id = ${clinicId} and a.message_id = due.id
     where m.clinic_id = ${clinicId} and m.id = due.id and a.attempt_no = m.attempt_no
     returning m.id, m.state, m.channel, coalesce(m.provider, a.provider) as provider,
-      coalesce(m.client_ref, a.client_ref) as "clientRef", m.address, m.lease_epoch as "leaseEpoch",
+      coalesce(m.client_ref, a.client_ref) as "clientRef", m.address, m.text, m.lease_epoch as "leaseEpoch",
       m.attempt_no as "attemptNo", m.on_ambiguous as "onAmbiguous", a.started_at as "startedAt",
       m.sent_at as "sentAt", m.not_found_at as "notFoundAt", m.expires_at as "expiresAt",
       m.cancel_requested as "cancelRequested"`.execute(trx);

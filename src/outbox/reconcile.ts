@@ -140,10 +140,11 @@ async function ask(
   const capabilities = adapter.capabilities(config);
   // The others keep their place: their look was only moved on by the time of a question.
   const named = messages.slice(0, capabilities.reconcileTiming?.batchMax ?? 1);
-  const refs = named.map(({ id, clientRef, address, startedAt }) => ({
+  const refs = named.map(({ id, clientRef, address, text, startedAt }) => ({
     id,
     clientRef,
     to: address ?? '',
+    text,
     sentAt: startedAt,
   }));
   const outcomes = await adapter.reconcile(refs, config, askContext(deps)).catch(noAnswer(deps));

@@ -1,7 +1,7 @@
 import t from 'tap';
 import { sandboxAdapter } from '../../src/channels/sandbox.ts';
 import { testAdapter } from './conformance.ts';
-import { sendgridUnderTest, smscUnderTest } from './stands.ts';
+import { sendgridUnderTest, smscUnderTest, whatsappUnderTest } from './stands.ts';
 
 t.test('SMSC.ru', (t) => {
   testAdapter(t, smscUnderTest());
@@ -10,6 +10,11 @@ t.test('SMSC.ru', (t) => {
 
 t.test('SendGrid', (t) => {
   testAdapter(t, sendgridUnderTest());
+  t.end();
+});
+
+t.test('WhatsApp', (t) => {
+  testAdapter(t, whatsappUnderTest());
   t.end();
 });
 

@@ -1,14 +1,20 @@
 import { sendgridAdapter } from '../../src/channels/sendgrid/sendgrid.ts';
 import { smscAdapter } from '../../src/channels/smsc/smsc.ts';
+import { whatsappAdapter } from '../../src/channels/whatsapp/whatsapp.ts';
 import {
   type SendgridOptions,
   type SendgridSimulator,
   startSendgridSimulator,
 } from '../simulators/sendgrid.ts';
 import { type SmscOptions, type SmscSimulator, startSmscSimulator } from '../simulators/smsc.ts';
+import {
+  startWhatsappSimulator,
+  type WhatsappOptions,
+  type WhatsappSimulator,
+} from '../simulators/whatsapp.ts';
 import type { AdapterUnderTest } from './conformance.ts';
 
-/** Our two real adapters, each in front of its simulator. */
+/** Our real adapters, each in front of its simulator. */
 
 const callbackUrl = 'https://clinic.example/v1/callbacks/c1';
 
@@ -60,6 +66,36 @@ export function sendgridUnderTest(
           simulator.messages().map(({ clientRef, to, text }) => ({ clientRef, address: to, text })),
         faults: simulator.faults,
         wrongConfig: { ...settings, credentials: { apiKey: 'SG.wrong', webhookPublicKey } },
+        close: simulator.close,
+      };
+    },
+  };
+}
+
+export function whatsappUnderTest(
+  options: WhatsappOptions = {},
+  onStart: (simulator: WhatsappSimulator) => void = () => {},
+): AdapterUnderTest {
+  return {
+    adapter: whatsappAdapter,
+    address: (number) => `+55119${String(80_000_000 + number)}`,
+    overrides: { mayWriteFreely: true },
+    start: async () => {
+      const account = {
+        accessToken: 'EAAright',
+        phoneNumberId: '106540352242922',
+        appSecret: 'app-secret',
+      };
+      const simulator = await startWhatsappSimulator({ ...account, ...options });
+      onStart(simulator);
+      const settings = { options: { baseUrl: simulator.url }, callbackUrl };
+      const credentials = { ...account, verifyToken: 'verify-me' };
+      return {
+        config: { ...settings, credentials },
+        accepted: () =>
+          simulator.messages().map(({ clientRef, to, text }) => ({ clientRef, address: to, text })),
+        faults: simulator.faults,
+        wrongConfig: { ...settings, credentials: { ...credentials, accessToken: 'EAAwrong' } },
         close: simulator.close,
       };
     },

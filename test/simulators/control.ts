@@ -59,7 +59,15 @@ export interface Control {
   after(request: FastifyRequest, reply: FastifyReply): boolean;
 }
 
-export function createControl(options: SimulatorOptions): Control {
+/** What a provider says who is asked too much; by default as SendGrid does. */
+export type TooMany = (retryAfterSeconds: number | undefined) => object;
+
+const tooManyDefault: TooMany = () => ({ errors: [{ message: 'too many requests', field: null }] });
+
+export function createControl(
+  options: SimulatorOptions,
+  tooMany: TooMany = tooManyDefault,
+): Control {
   const clock = options.clock ?? systemClock;
   const random = seededRandom(options.seed ?? 1);
   const faultsOf = new WeakMap<FastifyRequest, Faults>();
@@ -109,7 +117,7 @@ export function createControl(options: SimulatorOptions): Control {
       if (strikes('http429', mine)) {
         const after = mine.retryAfterSeconds;
         if (after !== undefined) reply.header('retry-after', String(after));
-        reply.code(429).send({ errors: [{ message: 'too many requests', field: null }] });
+        reply.code(429).send(tooMany(after));
         return true;
       }
       if (!strikes('http5xx', mine)) return false;
