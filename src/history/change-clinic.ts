@@ -2,9 +2,10 @@ import type { Trx } from '../database/connect.ts';
 import { invalid } from '../errors.ts';
 import { isTimeZone } from '../local-time.ts';
 import { recordAudit } from './audit-store.ts';
-import type { Clinic, ClinicSettings } from './clinic.ts';
+import type { Clinic, ClinicPolicy, ClinicSettings } from './clinic.ts';
 import { lockClinic, updateClinic } from './clinic-store.ts';
 import { wakeClinic } from './clinic-work-store.ts';
+import { hasHolidayRegion, hasHolidays } from './holidays.ts';
 import { defaultSendWindow, isSendWindow } from './send-window.ts';
 
 /** What may be changed of a clinic; null clears a setting, what is absent stays. */
@@ -17,11 +18,14 @@ export type SettingsChange = {
   [Name in keyof ClinicSettings]?: ClinicSettings[Name] | null | undefined;
 };
 
-/** As it is asked for: a window or caps may name one of their two, and keep the other. */
-export type ClinicWish = Omit<ClinicChange, 'sendWindow' | 'caps'> & {
+/** As it is asked for: a window, caps or a policy may name one of their fields, and keep the others. */
+export type ClinicWish = Omit<ClinicChange, 'sendWindow' | 'caps' | 'policy'> & {
   sendWindow?: Wish<NonNullable<ClinicSettings['sendWindow']>> | null | undefined;
   caps?: Wish<ClinicSettings['caps']> | null | undefined;
+  policy?: PolicyWish | null | undefined;
 };
+/** Null takes one of its fields away. */
+type PolicyWish = { [Name in keyof ClinicPolicy]?: ClinicPolicy[Name] | null | undefined };
 type Wish<Fields> = { [Name in keyof Fields]?: Fields[Name] | undefined };
 
 /** @throws AppError a 400 that names the field. @returns null when there is no such clinic. */
@@ -36,6 +40,10 @@ export async function changeClinic(
   if (clinic === null) return null;
   const change = completed(wish, clinic.settings);
   checkChange(change);
+  checkHolidays(
+    { ...clinic.settings, ...defined(change) }.policy,
+    change.country ?? clinic.country,
+  );
   const { name, timeZone, country, language, currency, ...settings } = change;
   const changed = await updateClinic(trx, clinicId, {
     ...defined({ name, timeZone, country, language, currency }),
@@ -55,13 +63,27 @@ export async function changeClinic(
 }
 
 function completed(wish: ClinicWish, settings: ClinicSettings): ClinicChange {
-  const { sendWindow, caps, ...rest } = wish;
+  const { sendWindow, caps, policy, ...rest } = wish;
   const oldWindow = settings.sendWindow ?? defaultSendWindow;
   return {
     ...rest,
     sendWindow: sendWindow && { ...oldWindow, ...defined(sendWindow) },
     caps: caps && { ...settings.caps, ...defined(caps) },
+    policy: policy && withoutNulls({ ...settings.policy, ...defined(policy) }),
   };
+}
+
+/** The library of holidays is asked only where the clinic keeps them. */
+function checkHolidays(policy: ClinicPolicy | null | undefined, country: string): void {
+  const { respectHolidays = false, holidayRegion } = policy ?? {};
+  if (respectHolidays && !hasHolidays(country)) {
+    const detail = 'No holidays are known of the country of the clinic.';
+    throw invalid('/policy/respectHolidays', 'unknown-country', detail);
+  }
+  if (holidayRegion !== undefined && !hasHolidayRegion(country, holidayRegion)) {
+    const detail = 'No holidays are known of such a region of the country of the clinic.';
+    throw invalid('/policy/holidayRegion', 'unknown-region', detail);
+  }
 }
 
 /** @throws AppError */
@@ -79,11 +101,16 @@ export function checkChange(change: ClinicChange): void {
 }
 
 function changeSettings(settings: ClinicSettings, change: SettingsChange): ClinicSettings {
-  const kept = Object.entries({ ...settings, ...defined(change) }).filter(
-    ([, value]) => value !== null,
-  );
   // Defaults fill in again what was cleared, when it is read.
-  return Object.fromEntries(kept) as unknown as ClinicSettings;
+  return withoutNulls({ ...settings, ...defined(change) }) as unknown as ClinicSettings;
+}
+
+type Present<Fields> = { [Name in keyof Fields]: Exclude<Fields[Name], null> };
+
+function withoutNulls<Fields extends object>(fields: Fields): Present<Fields> {
+  return Object.fromEntries(
+    Object.entries(fields).filter(([, value]) => value !== null),
+  ) as Present<Fields>;
 }
 
 type Defined<Fields> = { [Name in keyof Fields]?: Exclude<Fields[Name], undefined> };

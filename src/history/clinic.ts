@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.ts';
 import { type ConsentTerms, consentTerms, type Hours } from './country-policy.ts';
+import type { HolidayPlace } from './holidays.ts';
 
 /** A clinic: whose data it is, where its days begin, and how often it may write to one person. */
 export interface Clinic {
@@ -45,7 +46,15 @@ export interface ClinicSettings {
   websites?: string[];
   openingHours?: Partial<Record<Weekday, Hours[]>>;
   /** Where the clinic holds itself to more than its country does. */
-  policy?: { careNeedsConsent?: boolean };
+  policy?: ClinicPolicy;
+}
+
+export interface ClinicPolicy {
+  careNeedsConsent?: boolean;
+  /** Care and marketing stay away from the country's public holidays. */
+  respectHolidays?: boolean;
+  /** A state or region with holidays of its own, such as SP of BR. */
+  holidayRegion?: string;
 }
 
 export const defaultSettings: ClinicSettings = Object.freeze({
@@ -64,4 +73,10 @@ export function clinicNow(clinic: Clinic, clock: Clock): Temporal.Instant {
 export function clinicConsentTerms(clinic: Clinic): ConsentTerms {
   const terms = consentTerms(clinic.country);
   return clinic.settings.policy?.careNeedsConsent ? { ...terms, careNeedsGrant: true } : terms;
+}
+
+/** The place whose holidays the clinic keeps; null where it keeps none. */
+export function holidayPlaceOf({ country, settings }: Clinic): HolidayPlace | null {
+  const { respectHolidays, holidayRegion } = settings.policy ?? {};
+  return respectHolidays ? { country, region: holidayRegion ?? null } : null;
 }

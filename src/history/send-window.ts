@@ -1,6 +1,7 @@
 import type { Purpose } from '../database/tables.ts';
 import { addToDay, isTimeOfDay, localDay, startOfDay, toInstant } from '../local-time.ts';
 import type { CountryPolicy, Hours } from './country-policy.ts';
+import { type HolidayPlace, holidayOn } from './holidays.ts';
 
 /** When a message may leave: the clinic's send window and the country's hours, in the recipient's zone. */
 
@@ -16,10 +17,16 @@ export interface SendTerms {
   policy: CountryPolicy;
   /** For a notice of delay on the visit's day: the window is ignored, the hours of a law are not. */
   ignoresSendWindow?: boolean;
+  /** Whose public holidays are closed; absent where they are days as others. */
+  holidays?: HolidayPlace;
+  /** A greeting of this day goes on it, be it a holiday. */
+  greetedDay?: string;
 }
 
 /** A week and a day, since each weekday has its own hours. */
-const searchDays = 8;
+const weekDays = 8;
+/** With the longest run of holidays before or after it. */
+const holidayDays = 31;
 const minute = Temporal.Duration.from('PT1M');
 const allDay: Hours = { start: '00:00', end: '24:00' };
 const endOfDay = '24:00';
@@ -29,10 +36,10 @@ export function isSendWindow({ start, end }: Hours): boolean {
   return isTimeOfDay(start) && (isTimeOfDay(end) || end === endOfDay) && start < end;
 }
 
-/** The first allowed instant from this one on, itself when allowed; null when the week has none. */
+/** The first allowed instant from this one on, itself when allowed; null when no day near has one. */
 export function nextOpening(instant: Temporal.Instant, terms: SendTerms): Temporal.Instant | null {
   let day = localDay(instant, terms.zone);
-  for (let looked = 0; looked < searchDays; looked += 1) {
+  for (let looked = 0; looked < searchDays(terms); looked += 1) {
     const opening = openingOn(day, terms);
     if (opening !== null && isBefore(instant, opening.until)) return later(instant, opening.from);
     day = addToDay(day, 'P1D');
@@ -41,7 +48,7 @@ export function nextOpening(instant: Temporal.Instant, terms: SendTerms): Tempor
 }
 
 /**
- * The last allowed minute up to this instant, itself when allowed; null when the week has none. For what
+ * The last allowed minute up to this instant, itself when allowed; null when no day near has one. For what
  * must come before an appointment: the next opening could be too late.
  */
 export function lastAllowedBefore(
@@ -49,7 +56,7 @@ export function lastAllowedBefore(
   terms: SendTerms,
 ): Temporal.Instant | null {
   let day = localDay(instant, terms.zone);
-  for (let looked = 0; looked < searchDays; looked += 1) {
+  for (let looked = 0; looked < searchDays(terms); looked += 1) {
     const opening = openingOn(day, terms);
     if (opening !== null && !isBefore(instant, opening.from)) {
       if (isBefore(instant, opening.until)) return instant;
@@ -60,6 +67,16 @@ export function lastAllowedBefore(
   return null;
 }
 
+/** The name of the holiday that closes a local day of these terms; null where none does. */
+export function closingHoliday(day: string, terms: SendTerms): string | null {
+  const { holidays, greetedDay } = terms;
+  return holidays === undefined || day === greetedDay ? null : holidayOn(holidays, day);
+}
+
+function searchDays({ holidays }: SendTerms): number {
+  return holidays === undefined ? weekDays : holidayDays;
+}
+
 interface Opening {
   from: Temporal.Instant;
   until: Temporal.Instant;
@@ -67,7 +84,7 @@ interface Opening {
 
 function openingOn(day: string, terms: SendTerms): Opening | null {
   const hours = hoursOn(day, terms);
-  if (hours === null) return null;
+  if (hours === null || closingHoliday(day, terms) !== null) return null;
   const from = boundary(day, hours.start, terms.zone);
   const until = boundary(day, hours.end, terms.zone);
   // A clock change can swallow narrow hours whole.

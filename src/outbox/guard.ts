@@ -61,6 +61,8 @@ export interface Guard {
   requireActive?: boolean;
   /** False ignores the clinic's send window; the hours of a law hold all the same. */
   sendWindow?: boolean;
+  /** The day of the calendar that it greets: it goes on that day, be it a holiday. */
+  greetedDay?: string;
 }
 
 export const heldReasons = [

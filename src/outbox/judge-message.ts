@@ -1,9 +1,9 @@
 import type { Clinic } from '../history/clinic.ts';
-import { countryPolicy } from '../history/country-policy.ts';
 import { nextOpening } from '../history/send-window.ts';
 import { addToDay, localDay, startOfDay } from '../local-time.ts';
 import type { HeldReason, StopReason, Verdict } from './guard.ts';
 import type { GuardFacts } from './guard-store.ts';
+import { hasHours, hoursKey, sendTermsOf } from './sending-hours.ts';
 
 /** Decides from the facts whether a message may leave. Pure: the same facts give the same verdict. */
 
@@ -58,6 +58,7 @@ function judgeAnswers(facts: GuardFacts): Verdict | null {
   const stops = facts.guard.stopOn ?? [];
   const answered: [StopReason, boolean][] = [
     ['confirmed', facts.isConfirmed],
+    ['paid', facts.hasPaid],
     ['replied', facts.hasReplied],
     ['clicked', facts.hasClicked],
     ['task-outcome', facts.hasTaskOutcome],
@@ -97,11 +98,8 @@ function judgeContact(facts: GuardFacts, { now, consent }: JudgeTerms): Verdict 
   return null;
 }
 
-/** Staff and the host's portal may be given something to do at any hour. */
-const channelsAtAnyHour: readonly string[] = ['inbox', 'task'];
-
 function judgeHours(facts: GuardFacts, terms: JudgeTerms): Verdict | null {
-  if (channelsAtAnyHour.includes(facts.channel)) return null;
+  if (!hasHours(facts.channel)) return null;
   const { now } = terms;
   const opening = openingFor(facts, terms);
   if (opening !== null && Temporal.Instant.compare(opening, now) <= 0) return null;
@@ -114,14 +112,11 @@ function openingFor(
   { purpose, timeZone, guard }: GuardFacts,
   { clinic, now, openings }: JudgeTerms,
 ): Temporal.Instant | null {
-  const zone = timeZone ?? clinic.timeZone;
-  const ignoresSendWindow = guard.sendWindow === false;
-  const key = `${purpose} ${zone} ${ignoresSendWindow}`;
+  const hours = sendTermsOf({ purpose, patientZone: timeZone, guard }, clinic);
+  const key = hoursKey(hours);
   const known = openings.get(key);
   if (known !== undefined) return known;
-  const { sendWindow } = clinic.settings;
-  const policy = countryPolicy(clinic.country);
-  const opening = nextOpening(now, { purpose, zone, sendWindow, policy, ignoresSendWindow });
+  const opening = nextOpening(now, hours);
   openings.set(key, opening);
   return opening;
 }

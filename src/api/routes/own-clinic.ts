@@ -52,6 +52,25 @@ export const clinicFields = {
   currency: Type.String({ pattern: '^[A-Z]{3}$', description: 'ISO 4217.', examples: ['COP'] }),
 };
 
+const policyMeaning = 'Where the clinic holds itself to more than its country does.';
+const policyFields = {
+  careNeedsConsent: Type.Boolean({
+    description: 'Recalls only with consent, also where the country does not ask for it.',
+  }),
+  respectHolidays: Type.Boolean({
+    description:
+      "Care and marketing stay away from the public holidays of the clinic's country and go on the next day that is none. What is about an appointment ahead goes all the same, as does a `calendar` rule on its own day.",
+    examples: [true],
+  }),
+  holidayRegion: Type.String({
+    minLength: 1,
+    maxLength: 20,
+    description:
+      'A state or region of the country that has holidays of its own, as the package date-holidays names it.',
+    examples: ['SP'],
+  }),
+};
+
 const settingFields = {
   sendWindow: Type.Object(
     { start: Time, end: Time },
@@ -117,16 +136,7 @@ const settingFields = {
     },
   ),
   openingHours: OpeningHours,
-  policy: Type.Object(
-    {
-      careNeedsConsent: Type.Optional(
-        Type.Boolean({
-          description: 'Recalls only with consent, also where the country does not ask for it.',
-        }),
-      ),
-    },
-    { ...closed, description: 'Where the clinic holds itself to more than its country does.' },
-  ),
+  policy: Type.Partial(Type.Object(policyFields), { ...closed, description: policyMeaning }),
 };
 
 type SettingName = keyof typeof settingFields;
@@ -153,7 +163,16 @@ export const ClinicPatch = Type.Object(
     brandColor: clearable('brandColor'),
     websites: clearable('websites'),
     openingHours: clearable('openingHours'),
-    policy: clearable('policy'),
+    policy: orNull(
+      Type.Object(
+        {
+          careNeedsConsent: orNull(policyFields.careNeedsConsent),
+          respectHolidays: orNull(policyFields.respectHolidays),
+          holidayRegion: orNull(policyFields.holidayRegion),
+        },
+        { ...closed, description: policyMeaning },
+      ),
+    ),
   },
   { ...closed, title: 'ClinicPatch', description: 'What is absent stays as it is.' },
 );

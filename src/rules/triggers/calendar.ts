@@ -22,7 +22,7 @@ export const calendarTrigger: TriggerRow = {
   needsTime: true,
   select: selectCalendar,
   expiresAt: expiresWithDay,
-  guard: () => ({}),
+  guard: ({ at }) => ({ greetedDay: at }),
   changed: 'date-changed',
 };
 
