@@ -5,6 +5,7 @@ import { sendgridAdapter } from './sendgrid/sendgrid.ts';
 import { smscAdapter } from './smsc/smsc.ts';
 import { smtpAdapter } from './smtp/smtp.ts';
 import { taskAdapter } from './task.ts';
+import { telegramAdapter } from './telegram/telegram.ts';
 import { webhookAdapter } from './webhook/webhook.ts';
 import { whatsappAdapter } from './whatsapp/whatsapp.ts';
 
@@ -14,6 +15,7 @@ const adapters: readonly ChannelAdapter[] = [
   sendgridAdapter,
   smtpAdapter,
   whatsappAdapter,
+  telegramAdapter,
   webhookAdapter,
   inboxAdapter,
   taskAdapter,

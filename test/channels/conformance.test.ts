@@ -1,7 +1,12 @@
 import t from 'tap';
 import { sandboxAdapter } from '../../src/channels/sandbox.ts';
 import { testAdapter } from './conformance.ts';
-import { sendgridUnderTest, smscUnderTest, whatsappUnderTest } from './stands.ts';
+import {
+  sendgridUnderTest,
+  smscUnderTest,
+  telegramUnderTest,
+  whatsappUnderTest,
+} from './stands.ts';
 
 t.test('SMSC.ru', (t) => {
   testAdapter(t, smscUnderTest());
@@ -15,6 +20,11 @@ t.test('SendGrid', (t) => {
 
 t.test('WhatsApp', (t) => {
   testAdapter(t, whatsappUnderTest());
+  t.end();
+});
+
+t.test('Telegram', (t) => {
+  testAdapter(t, telegramUnderTest());
   t.end();
 });
 

@@ -1,5 +1,6 @@
 import { sendgridAdapter } from '../../src/channels/sendgrid/sendgrid.ts';
 import { smscAdapter } from '../../src/channels/smsc/smsc.ts';
+import { telegramAdapter } from '../../src/channels/telegram/telegram.ts';
 import { whatsappAdapter } from '../../src/channels/whatsapp/whatsapp.ts';
 import {
   type SendgridOptions,
@@ -7,6 +8,11 @@ import {
   startSendgridSimulator,
 } from '../simulators/sendgrid.ts';
 import { type SmscOptions, type SmscSimulator, startSmscSimulator } from '../simulators/smsc.ts';
+import {
+  startTelegramSimulator,
+  type TelegramOptions,
+  type TelegramSimulator,
+} from '../simulators/telegram.ts';
 import {
   startWhatsappSimulator,
   type WhatsappOptions,
@@ -96,6 +102,32 @@ export function whatsappUnderTest(
           simulator.messages().map(({ clientRef, to, text }) => ({ clientRef, address: to, text })),
         faults: simulator.faults,
         wrongConfig: { ...settings, credentials: { ...credentials, accessToken: 'EAAwrong' } },
+        close: simulator.close,
+      };
+    },
+  };
+}
+
+export function telegramUnderTest(
+  options: TelegramOptions = {},
+  onStart: (simulator: TelegramSimulator) => void = () => {},
+): AdapterUnderTest {
+  return {
+    adapter: telegramAdapter,
+    address: (number) => `telegram:${700_000_000 + number}`,
+    start: async () => {
+      const account = { botToken: '1234567:AAright', secretToken: 'se-cret' };
+      const simulator = await startTelegramSimulator({ ...account, ...options });
+      onStart(simulator);
+      const settings = { options: { baseUrl: simulator.url }, callbackUrl };
+      return {
+        config: { ...settings, credentials: account },
+        accepted: () =>
+          simulator.messages().map(({ chatId, text }) => ({
+            ...{ clientRef: null, address: `telegram:${chatId}`, text },
+          })),
+        faults: simulator.faults,
+        wrongConfig: { ...settings, credentials: { ...account, botToken: '1234567:AAwrong' } },
         close: simulator.close,
       };
     },

@@ -1,0 +1,143 @@
+import { createHash } from 'node:crypto';
+import { equalBytes } from '../../secrets.ts';
+import { type Fields, isFields, readJson, textOf, wholeNumber } from '../call.ts';
+import type {
+  CallbackVerdict,
+  InboundNews,
+  NormalizedEvent,
+  ParsedCallback,
+  RawRequest,
+  SuppressionNews,
+} from '../channel.ts';
+import type { TelegramConfig } from './config.ts';
+
+/**
+ * What Telegram tells the bot: one update a call, known by its number. A secret in a header proves
+ * whence it comes. What is said in groups is no answer of a patient.
+ */
+
+export function verifyCallback(
+  request: RawRequest,
+  { credentials }: TelegramConfig,
+): CallbackVerdict {
+  const { secretToken } = credentials;
+  if (secretToken === undefined) return { ok: false, reason: 'not_configured' };
+  const given = request.headers['x-telegram-bot-api-secret-token'];
+  if (!given) return { ok: false, reason: 'missing' };
+  const isRight = equalBytes(digest(given), digest(secretToken));
+  return isRight ? { ok: true } : { ok: false, reason: 'bad' };
+}
+
+/** Of equal length whatever was given. */
+function digest(text: string): Buffer {
+  return createHash('sha256').update(text).digest();
+}
+
+export function parseCallback(request: RawRequest): ParsedCallback {
+  const json = readJson(request.rawBody);
+  const update = isFields(json) ? json : {};
+  const number = wholeNumber(update.update_id);
+  const news = number === null ? null : newsIn(update);
+  const events: NormalizedEvent[] = [];
+  if (news !== null) {
+    const { at, ...told } = news;
+    events.push({
+      ...told,
+      dedupeKey: `telegram:${number}`,
+      occurredAt: at ?? request.receivedAt,
+      raw: { update_id: number },
+    });
+  }
+  return { events, reply: replyTo(update) };
+}
+
+type News = (InboundNews | SuppressionNews) & { at: Temporal.Instant | null };
+
+function newsIn({ message, callback_query: tap, my_chat_member: member }: Fields): News | null {
+  if (isFields(message)) return said(message);
+  if (isFields(tap)) return tapped(tap);
+  return isFields(member) ? blocked(member) : null;
+}
+
+function said(message: Fields): News | null {
+  const from = chatOf(message);
+  if (from === null) return null;
+  const answered = isFields(message.reply_to_message) ? idOf(message.reply_to_message) : null;
+  return {
+    type: 'inbound',
+    from,
+    text: verbatim(message.text) || verbatim(message.caption) || '[message]',
+    ...(answered === null ? {} : { inReplyTo: answered }),
+    at: instantOf(message.date),
+  };
+}
+
+/** The message is missing under a button that is too old. */
+function tapped({ data, from: user, message }: Fields): News | null {
+  const under = isFields(message) ? message : null;
+  // A private chat has the number of its user.
+  const userId = isFields(user) ? textOf(user.id) : '';
+  const from = under === null ? chatAddress(userId) : chatOf(under);
+  const id = verbatim(data);
+  if (from === null || id === '') return null;
+  const answered = under === null ? null : idOf(under);
+  const action = { id, ...(answered === null ? {} : { inReplyTo: answered }) };
+  const label = under === null ? '' : labelOf(under, id);
+  return { type: 'inbound', from, ...(label === '' ? {} : { text: label }), action, at: null };
+}
+
+/** What the button that was tapped says. */
+function labelOf({ reply_markup: markup }: Fields, id: string): string {
+  const rows =
+    isFields(markup) && Array.isArray(markup.inline_keyboard) ? markup.inline_keyboard : [];
+  const button = rows.flat().find((each) => isFields(each) && each.callback_data === id);
+  return isFields(button) ? verbatim(button.text) : '';
+}
+
+function blocked(change: Fields): News | null {
+  const address = chatOf(change);
+  const status = isFields(change.new_chat_member) ? textOf(change.new_chat_member.status) : '';
+  if (address === null || status !== 'kicked') return null;
+  const at = instantOf(change.date);
+  return { type: 'suppression', address, purposes: 'all', reason: 'blocked', at };
+}
+
+/** Without an answer the button keeps spinning; this one travels back in the reply and is no call. */
+function replyTo({ callback_query: tap }: Fields): NonNullable<ParsedCallback['reply']> {
+  const id = isFields(tap) ? textOf(tap.id) : '';
+  if (id === '') return { status: 200 };
+  return {
+    status: 200,
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ method: 'answerCallbackQuery', callback_query_id: id }),
+  };
+}
+
+/** The address of a private chat; null for any other. */
+function chatOf({ chat }: Fields): string | null {
+  if (!isFields(chat) || chat.type !== 'private') return null;
+  return chatAddress(textOf(chat.id));
+}
+
+function chatAddress(id: string): string | null {
+  return /^\d{1,20}$/.test(id) ? `telegram:${id}` : null;
+}
+
+/** Telegram numbers the messages of each chat anew. */
+export function idOf(message: Fields): string | null {
+  const chatId = isFields(message.chat) ? textOf(message.chat.id) : '';
+  const messageId = wholeNumber(message.message_id);
+  return chatId === '' || messageId === null ? null : `${chatId}/${messageId}`;
+}
+
+function verbatim(value: unknown): string {
+  return typeof value === 'string' ? value : '';
+}
+
+const epochSecondsMax = 4_102_444_800;
+
+function instantOf(epochSeconds: unknown): Temporal.Instant | null {
+  const seconds = wholeNumber(epochSeconds);
+  if (seconds === null || seconds <= 0 || seconds > epochSecondsMax) return null;
+  return Temporal.Instant.fromEpochMilliseconds(seconds * 1000);
+}
