@@ -57,6 +57,8 @@ export interface Guard {
   unlessBooked?: boolean;
   stopOn?: StopReason[];
   anchor?: VisitAnchor | AppointmentAnchor | TreatmentAnchor;
+  /** It begins an invitation: only while no other invitation of the patient has steps to come. */
+  invitation?: boolean;
   /** False lets a message go to a patient who is no longer active. */
   requireActive?: boolean;
   /** False ignores the clinic's send window; the hours of a law hold all the same. */

@@ -28,6 +28,7 @@ export function judgeMessage(facts: GuardFacts, terms: JudgeTerms): Verdict {
     judgeAnchor(facts) ??
     judgeAnswers(facts) ??
     judgeBooking(facts) ??
+    judgeTurn(facts, terms) ??
     judgeContact(facts, terms) ??
     judgeHours(facts, terms) ??
     go
@@ -86,6 +87,11 @@ function judgeBooking(facts: GuardFacts): Verdict | null {
   const mayStop = facts.guard.unlessBooked || facts.guard.stopOn?.includes('booked');
   const hasBooked = facts.bookedSince || (isBooked && !isFirstStep(facts));
   return mayStop && hasBooked ? { state: 'cancelled', reason: 'booked' } : null;
+}
+
+/** One invitation at a time: the one that is running first comes to its end. */
+function judgeTurn(facts: GuardFacts, { clinic, now }: JudgeTerms): Verdict | null {
+  return facts.isInvited ? heldUntilTomorrow('lower-priority', facts, clinic, now) : null;
 }
 
 const channelsWithoutAddress: readonly string[] = ['inbox', 'task', 'webhook'];

@@ -17,8 +17,9 @@ import {
   seeAudience,
 } from './explain-store.ts';
 import { isAfter, openCases, type RulesDeps, readTerms } from './plan-context.ts';
-import type { Rule, RuleDefinition } from './rule.ts';
+import { isInviting, type Rule, type RuleDefinition } from './rule.ts';
 import { findRule } from './rule-store.ts';
+import { findRunningInvitation } from './running-invitation-store.ts';
 import { type Occasion, selectOccasions } from './selection-store.ts';
 
 /** Why a patient gets something of a rule, or does not: every check with the value seen, due or not. */
@@ -87,6 +88,7 @@ export async function explainRule(
   const asOf = recorded && messages.some(hasLeft) ? { ...terms, now: recorded.dueAt } : terms;
   const list = [
     ...(await runChecks(trx, asOf, rule, question, found)),
+    ...(occasion ? await turnChecks(trx, clinicId, rule, question.patientId, messages) : []),
     ...(occasion ? await limitChecks(trx, terms, rule, messages) : []),
   ];
   const verdict = recorded
@@ -236,6 +238,21 @@ async function runChecks(
     );
   }
   return list;
+}
+
+/** Of invitations one runs at a time: which one, if it is another. */
+async function turnChecks(
+  trx: Trx,
+  clinicId: string,
+  { id, definition }: Rule,
+  patientId: string,
+  messages: readonly JourneyMessage[],
+): Promise<ExplainedCheck[]> {
+  if (!isInviting(definition)) return [];
+  const running = messages.some(hasLeft)
+    ? null
+    : await findRunningInvitation(trx, clinicId, patientId, id);
+  return [check('one-invitation', running === null, 'lower-priority', running, null)];
 }
 
 /** The hard stops of the rule, which the dispatcher counts: what it found, else how they stand now. */
@@ -418,7 +435,11 @@ function recomputedOutcome(
     const found = failed(row.name);
     if (found?.reason != null) return { outcome: row.outcome(found.reason), reason: found.reason };
   }
-  const limit = failed('daily-limit') ?? failed('budget') ?? failed('message-budget');
+  const limit =
+    failed('one-invitation') ??
+    failed('daily-limit') ??
+    failed('budget') ??
+    failed('message-budget');
   if (limit !== undefined) return { outcome: 'held', reason: limit.reason };
   return { outcome: 'due', reason: null };
 }

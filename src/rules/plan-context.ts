@@ -13,7 +13,7 @@ import { type Case, type CheckTerms, decide, openCase, takesPart } from './check
 import type { Contact } from './choose-contact.ts';
 import { type Arm, assignArms } from './holdout.ts';
 import { findArms, keepArms } from './holdout-store.ts';
-import type { Rule, RuleDefinition } from './rule.ts';
+import { isInviting, type Rule, type RuleDefinition } from './rule.ts';
 import type { Occasion } from './selection-store.ts';
 import { triggerOf } from './triggers/triggers.ts';
 
@@ -129,6 +129,8 @@ export interface StepTerms {
   step: number;
   /** When the journey fell due: what happens from then on answers it. */
   since: Temporal.Instant;
+  /** Nothing of the journey was sent before. */
+  isOpening?: boolean;
   dueAt: Temporal.Instant;
   expiresAt: Temporal.Instant;
   state: NewMessage['state'];
@@ -163,6 +165,7 @@ export function toMessage(
       since: terms.since.toString(),
       unlessBooked: definition.unlessBooked,
       stopOn: definition.stopOn,
+      ...(terms.isOpening && isInviting(definition) && { invitation: true }),
     },
     state: terms.state,
     ...(terms.reason !== null && { reason: terms.reason }),

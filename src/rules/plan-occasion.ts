@@ -101,6 +101,7 @@ function firstMessages(
     occasion,
     step: choice.step,
     since: occasion.dueAt,
+    isOpening: true,
     dueAt: occasion.dueAt,
     expiresAt,
     state: messageStates[decision.outcome],

@@ -1,6 +1,7 @@
 import { type Static, Type } from 'typebox';
 import type { Purpose } from '../database/tables.ts';
 import { type StopReason, stopReasons, type VisitScope } from '../outbox/guard.ts';
+import { invitingTriggers } from '../outbox/invitation-store.ts';
 import { audienceSchema } from './audience/audience.ts';
 
 /** What a clinic tells us to do: whom to write to, when, through what, and what ends it. */
@@ -315,6 +316,16 @@ export const rulePatchSchema = Type.Object(
 export type RulePatch = Static<typeof rulePatchSchema>;
 
 /** A rule with every default filled in: what is stored and what the engine reads. */
+/** Whether it asks patients back: of such journeys a patient has one at a time. */
+export function isInviting({
+  purpose,
+  unlessBooked,
+  trigger,
+}: Pick<RuleDefinition, 'purpose' | 'unlessBooked' | 'trigger'>): boolean {
+  const triggers: readonly string[] = invitingTriggers;
+  return purpose !== 'transactional' && unlessBooked && triggers.includes(trigger.type);
+}
+
 export interface RuleDefinition {
   name: string;
   purpose: Purpose;
