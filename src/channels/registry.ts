@@ -6,6 +6,7 @@ import { smscAdapter } from './smsc/smsc.ts';
 import { smtpAdapter } from './smtp/smtp.ts';
 import { taskAdapter } from './task.ts';
 import { telegramAdapter } from './telegram/telegram.ts';
+import { twilioAdapter } from './twilio/twilio.ts';
 import { webhookAdapter } from './webhook/webhook.ts';
 import { whatsappAdapter } from './whatsapp/whatsapp.ts';
 
@@ -16,6 +17,8 @@ const adapters: readonly ChannelAdapter[] = [
   smtpAdapter,
   whatsappAdapter,
   telegramAdapter,
+  twilioAdapter('sms'),
+  twilioAdapter('whatsapp'),
   webhookAdapter,
   inboxAdapter,
   taskAdapter,

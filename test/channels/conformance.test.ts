@@ -5,6 +5,7 @@ import {
   sendgridUnderTest,
   smscUnderTest,
   telegramUnderTest,
+  twilioUnderTest,
   whatsappUnderTest,
 } from './stands.ts';
 
@@ -27,6 +28,13 @@ t.test('Telegram', (t) => {
   testAdapter(t, telegramUnderTest());
   t.end();
 });
+
+for (const channel of ['sms', 'whatsapp'] as const) {
+  t.test(`Twilio for ${channel}`, (t) => {
+    testAdapter(t, twilioUnderTest(channel));
+    t.end();
+  });
+}
 
 t.test('the sandbox', (t) => {
   testAdapter(t, {

@@ -1,6 +1,7 @@
 import { sendgridAdapter } from '../../src/channels/sendgrid/sendgrid.ts';
 import { smscAdapter } from '../../src/channels/smsc/smsc.ts';
 import { telegramAdapter } from '../../src/channels/telegram/telegram.ts';
+import { twilioAdapter } from '../../src/channels/twilio/twilio.ts';
 import { whatsappAdapter } from '../../src/channels/whatsapp/whatsapp.ts';
 import {
   type SendgridOptions,
@@ -13,6 +14,11 @@ import {
   type TelegramOptions,
   type TelegramSimulator,
 } from '../simulators/telegram.ts';
+import {
+  startTwilioSimulator,
+  type TwilioOptions,
+  type TwilioSimulator,
+} from '../simulators/twilio.ts';
 import {
   startWhatsappSimulator,
   type WhatsappOptions,
@@ -128,6 +134,37 @@ export function telegramUnderTest(
           })),
         faults: simulator.faults,
         wrongConfig: { ...settings, credentials: { ...account, botToken: '1234567:AAwrong' } },
+        close: simulator.close,
+      };
+    },
+  };
+}
+
+export function twilioUnderTest(
+  channel: 'sms' | 'whatsapp',
+  { callbackUrl: url = callbackUrl, ...options }: TwilioOptions & { callbackUrl?: string } = {},
+  onStart: (simulator: TwilioSimulator) => void = () => {},
+): AdapterUnderTest {
+  return {
+    adapter: twilioAdapter(channel),
+    address: (number) => `+55119${String(80_000_000 + number)}`,
+    ...(channel === 'whatsapp' ? { overrides: { mayWriteFreely: true } } : {}),
+    start: async () => {
+      const account = { accountSid: `AC${'12ab'.repeat(8)}`, authToken: 'right-token' };
+      const simulator = await startTwilioSimulator({ ...account, ...options });
+      onStart(simulator);
+      const settings = {
+        options: { baseUrl: simulator.url, sender: '+15005550006' },
+        callbackUrl: url,
+      };
+      return {
+        config: { ...settings, credentials: account },
+        accepted: () =>
+          simulator.messages().map(({ clientRef, to, body }) => ({
+            ...{ clientRef, address: to.replace('whatsapp:', ''), text: body },
+          })),
+        faults: simulator.faults,
+        wrongConfig: { ...settings, credentials: { ...account, authToken: 'wrong-token' } },
         close: simulator.close,
       };
     },
