@@ -9,6 +9,7 @@ import { formatMicros } from '../money.ts';
 export interface MessageView {
   id: string;
   ruleId: string | null;
+  ruleVersion: number | null;
   journeyId: string | null;
   step: number | null;
   occurrence: string | null;
@@ -39,7 +40,7 @@ interface Row extends Omit<MessageView, 'patient' | 'cost'> {
 }
 
 const columns = sql`
-  m.id, m.rule_id as "ruleId", m.journey_id as "journeyId", m.step, m.occurrence, p.source,
+  m.id, m.rule_id as "ruleId", m.rule_version as "ruleVersion", m.journey_id as "journeyId", m.step, m.occurrence, p.source,
   p.external_id as "externalId", m.channel, m.provider, m.address as "to", m.language, m.purpose, m.state, m.reason,
   m.scheduled_at as "scheduledAt", m.sent_at as "sentAt", m.delivered_at as "deliveredAt", m.read_at as "readAt",
   m.segments, m.cost_micros as "costMicros", m.cost_currency as "costCurrency", m.subject, m.text`;

@@ -209,6 +209,45 @@ export async function rescheduleMessages(
   return moved.map((row) => row.id);
 }
 
+/** What a changed rule says of messages that wait. */
+export interface RenewedTerms {
+  ruleId: string;
+  version: number;
+  purpose: Purpose;
+  priority: number;
+  onAmbiguous: 'at-most-once' | 'at-least-once';
+  unlessBooked: boolean;
+  stopOn: readonly string[];
+  /** The template of each step. */
+  templates: readonly string[];
+}
+
+/** Of a rule that was changed, what nobody tried to send yet follows the new version. */
+export async function renewMessages(
+  trx: Trx,
+  clinicId: string,
+  terms: RenewedTerms,
+  now: Temporal.Instant,
+): Promise<void> {
+  const { ruleId, version, purpose, priority, onAmbiguous, unlessBooked, stopOn, templates } =
+    terms;
+  const guard = JSON.stringify({ unlessBooked, stopOn });
+  await sql`
+    with chosen as (
+      select id from messages
+      where clinic_id = ${clinicId} and rule_id = ${ruleId} and state in ('scheduled', 'held') and attempt_no = 0
+        and step < ${templates.length}
+      order by id for no key update
+    )
+    update messages m set rule_version = ${version}, purpose = ${purpose}, priority = ${priority},
+      on_ambiguous = ${onAmbiguous}, guard = m.guard || ${guard}::jsonb,
+      template = (${[...templates]}::text[])[m.step + 1], journey_continues = m.step < ${templates.length - 1},
+      updated_at = ${now}
+    from chosen where m.clinic_id = ${clinicId} and m.id = chosen.id and m.state in ('scheduled', 'held')`.execute(
+    trx,
+  );
+}
+
 /** What may have changed for messages that wait for it: these patients' history, or the named reasons. */
 export type HeldChoice = { patientIds: readonly string[] } | { reasons: readonly string[] };
 

@@ -8,6 +8,7 @@ import { countryPolicy } from '../history/country-policy.ts';
 import { lastAllowedBefore } from '../history/send-window.ts';
 import { type ChannelDeps, effectiveChannels } from '../outbox/channel-store.ts';
 import type { NewMessage } from '../outbox/message-store.ts';
+import { moveMinutes } from '../outbox/move-store.ts';
 import { findTemplates } from '../outbox/template-store.ts';
 import { type Case, type CheckTerms, decide, openCase, takesPart } from './checks.ts';
 import type { Contact } from './choose-contact.ts';
@@ -181,7 +182,7 @@ function scheduledAt(
   now: Temporal.Instant,
 ): Temporal.Instant {
   const { purpose, trigger } = rule.definition;
-  if (trigger.before === undefined) return dueAt;
+  if (trigger.before === undefined) return afterMove(dueAt, occasion.anchor.cancelledAt);
   const allowed = lastAllowedBefore(dueAt, {
     purpose,
     zone: occasion.patientZone ?? clinic.timeZone,
@@ -189,6 +190,12 @@ function scheduledAt(
     policy: countryPolicy(clinic.country),
   });
   return allowed !== null && Temporal.Instant.compare(allowed, now) >= 0 ? allowed : dueAt;
+}
+
+/** Until then a cancellation may still turn out to be a move. */
+function afterMove(dueAt: Temporal.Instant, cancelledAt: string | undefined): Temporal.Instant {
+  if (cancelledAt === undefined) return dueAt;
+  return later(dueAt, Temporal.Instant.from(cancelledAt).add({ minutes: moveMinutes, seconds: 1 }));
 }
 
 export function later(one: Temporal.Instant, other: Temporal.Instant): Temporal.Instant {

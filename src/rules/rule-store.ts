@@ -7,6 +7,7 @@ import { recordAudit } from '../history/audit-store.ts';
 import type { Clinic } from '../history/clinic.ts';
 import { wakeClinic } from '../history/clinic-work-store.ts';
 import { countryPolicy } from '../history/country-policy.ts';
+import { type RenewedTerms, renewMessages } from '../outbox/message-store.ts';
 import { findTemplates, type Template } from '../outbox/template-store.ts';
 import { isUuid, uuidv7 } from '../uuid.ts';
 import { checkTemplates, parseRule, patchRule, refuse, toStep } from './check-rule.ts';
@@ -175,9 +176,16 @@ export async function updateRule(
     .returning(columns)
     .executeTakeFirstOrThrow();
   await keepVersion(trx, clinicId, toRule(row), change);
+  await renewMessages(trx, clinicId, renewedTerms(toRule(row)), change.now);
   await replanUnsentOfRule(trx, clinicId, id);
   await wakeClinic(trx, clinicId, 'plan', change.now);
   return toRule(row);
+}
+
+function renewedTerms({ id: ruleId, version, definition }: Rule): RenewedTerms {
+  const { purpose, priority, onAmbiguous, unlessBooked, stopOn, steps } = definition;
+  const templates = steps.map(({ template }) => template);
+  return { ruleId, version, purpose, priority, onAmbiguous, unlessBooked, stopOn, templates };
 }
 
 function movesDue(one: RuleDefinition, other: RuleDefinition): boolean {

@@ -37,6 +37,9 @@ const State = Type.Enum([...messageStates], {
 const fields = {
   id: Id,
   ruleId: nullable(Id),
+  ruleVersion: nullable(
+    Type.Integer({ description: 'Of the rule, as it said when this was sent.' }),
+  ),
   journeyId: nullable(Id),
   step: nullable(Type.Integer({ description: 'Counted from 0.' })),
   occurrence: nullable(

@@ -2,6 +2,7 @@ import { type RawBuilder, sql } from 'kysely';
 import type { Trx } from '../../database/connect.ts';
 import { addPeriod, isCalendarPeriod } from '../../local-time.ts';
 import type { Guard } from '../../outbox/guard.ts';
+import { wasMoved } from '../../outbox/move-store.ts';
 import type { RuleDefinition, Trigger } from '../rule.ts';
 import { type Slot, slotsAfter, slotsBefore } from './due-slots.ts';
 import { checkPeriod, isDayPeriod } from './field-checks.ts';
@@ -119,13 +120,15 @@ async function selectAppointments(trx: Trx, question: Question): Promise<Selecti
       and ${anchorAt} >= ${span.from} and ${anchorAt} < ${span.until}
       and ${asKnown && trigger.on === undefined ? wasBooked('a', dueAtOf(anchorAt)) : sql`a.status = any(${statuses}::text[])`}
       and a.start_at is not null
+      ${trigger.on === 'cancelled' ? sql`and not ${wasMoved(clinicId, 'a')}` : sql``}
       and ${isOneOf(sql`a.patient_id`, patientIds)} and ${isOneOf(sql`p.id`, patientIds)}
       and ${overlaps(sql`a.service_ids`, trigger.services)}
       and ${isListed(sql`a.practitioner_id`, trigger.practitioners)}`,
     occurrence: sql`'appointment:' || ${hostIdText('a')} || ':r' || a.start_revision || ':' || coalesce(s.period, ${suffix}::text)`,
     anchor: sql<Anchor>`jsonb_build_object(
       'kind', 'appointment', 'source', a.source, 'id', a.external_id, 'at', a.start_at,
-      'revision', a.start_revision, 'zone', a.time_zone, 'bookedAt', a.booked_at)`,
+      'revision', a.start_revision, 'zone', a.time_zone, 'bookedAt', a.booked_at
+      ${trigger.on === 'cancelled' ? sql`, 'cancelledAt', a.occurred_at` : sql``})`,
     dueAt: dueAtOf(anchorAt),
     dueDay: sql`s.due_day`,
     dueDays: dueDaysOf(slots),
