@@ -28,6 +28,7 @@ import { optOutRoutes } from './routes/opt-outs.ts';
 import { ownClinicRoutes } from './routes/own-clinic.ts';
 import { patientHistoryRoutes } from './routes/patient-history.ts';
 import { patientRoutes } from './routes/patients.ts';
+import { recallRoutes } from './routes/recalls.ts';
 import { reportRoutes } from './routes/reports.ts';
 import { ruleRoutes } from './routes/rules.ts';
 import { segmentRoutes } from './routes/segments.ts';
@@ -102,6 +103,7 @@ export async function buildApp(deps: AppDeps): Promise<App> {
   await app.register(optOutRoutes(deps));
   await app.register(templateRoutes(deps));
   await app.register(ruleRoutes(deps));
+  await app.register(recallRoutes(deps));
   await app.register(segmentRoutes(deps));
   await app.register(messageRoutes(deps));
   await app.register(channelRoutes(deps));

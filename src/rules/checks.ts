@@ -1,5 +1,6 @@
 import type { Clinic } from '../history/clinic.ts';
 import type { ConsentBlock } from '../history/consent-store.ts';
+import { localDay } from '../local-time.ts';
 import { type ContactChoice, type ContactTerms, chooseContact } from './choose-contact.ts';
 import { type Arm, type Units, unitsOf } from './holdout.ts';
 import type { Rule } from './rule.ts';
@@ -134,6 +135,17 @@ export function openCase(
     choice,
     units: unitsOf(rule, occasion, choice.contacts[0]?.address ?? null),
   };
+}
+
+/** The same, due at an instant of its own, since the backlog lets it in. */
+export function enterCase(
+  asked: Case,
+  { dueAt, at, wasDueAt }: { dueAt: Temporal.Instant } & NonNullable<Occasion['entered']>,
+  { timeZone }: Clinic,
+): Case {
+  const dueDay = localDay(dueAt, timeZone);
+  const occasion = { ...asked.occasion, dueAt, dueDay, entered: { at, wasDueAt } };
+  return { ...asked, occasion, expiresAt: expiryOf(asked.rule, occasion, timeZone) };
 }
 
 /** Whether nothing speaks against it but, perhaps, that it is held out: such a case has an arm. */

@@ -10,7 +10,15 @@ import type { Anchor } from './triggers/trigger.ts';
 
 export type RecordedJourney = Pick<
   Journey,
-  'id' | 'occurrence' | 'anchor' | 'dueAt' | 'expiresAt' | 'state' | 'reason'
+  | 'id'
+  | 'occurrence'
+  | 'anchor'
+  | 'dueAt'
+  | 'expiresAt'
+  | 'state'
+  | 'reason'
+  | 'enteredAt'
+  | 'wasDueAt'
 > & { ruleVersion: number };
 
 /** The rule's journeys of a patient, the latest first. */
@@ -22,7 +30,7 @@ export async function findJourneysOf(
 ): Promise<RecordedJourney[]> {
   const { rows } = await sql<RecordedJourney>`
     select id, occurrence, anchor, due_at as "dueAt", expires_at as "expiresAt", state, reason,
-      rule_version as "ruleVersion"
+      entered_at as "enteredAt", was_due_at as "wasDueAt", rule_version as "ruleVersion"
     from journeys
     where clinic_id = ${clinicId} and rule_id = ${ruleId} and patient_id = ${patientId}
     order by due_at desc, id desc limit ${journeysMax}`.execute(trx);

@@ -2,12 +2,14 @@ import type { Trx } from '../database/connect.ts';
 import { notFound } from '../errors.ts';
 import { formatHostId } from '../history/host-id.ts';
 import { hostIdsOf } from '../history/patient-store.ts';
+import { closingHoliday, nextOpening } from '../history/send-window.ts';
 import { addToDay, localDay, startOfDay } from '../local-time.ts';
 import { amountToMicros, formatMicros } from '../money.ts';
 import { spentOfRule } from '../outbox/hold-over-limits.ts';
 import { type JourneyMessage, journeyMessages } from '../outbox/message-store.ts';
+import { hasHours } from '../outbox/sending-hours.ts';
 import { hasLeft } from './advance-journey.ts';
-import { type CheckTerms, checks } from './checks.ts';
+import { type Case, type CheckTerms, checks, enterCase } from './checks.ts';
 import {
   audienceHolds,
   findAnchorFacts,
@@ -16,11 +18,14 @@ import {
   type RecordedJourney,
   seeAudience,
 } from './explain-store.ts';
-import { isAfter, openCases, type RulesDeps, readTerms } from './plan-context.ts';
+import { hoursOf, isAfter, later, openCases, type RulesDeps, readTerms } from './plan-context.ts';
+import type { RecallOverride } from './recall.ts';
+import { findRecalls } from './recall-store.ts';
 import { isInviting, type Rule, type RuleDefinition } from './rule.ts';
 import { findRule } from './rule-store.ts';
 import { findRunningInvitation } from './running-invitation-store.ts';
 import { type Occasion, selectOccasions } from './selection-store.ts';
+import { triggerOf } from './triggers/triggers.ts';
 
 /** Why a patient gets something of a rule, or does not: every check with the value seen, due or not. */
 
@@ -80,10 +85,13 @@ export async function explainRule(
   if (rule === null) throw notFound('rule');
   const terms = await readTerms(deps, trx, clinicId, [rule], now);
   const recorded = await findRecorded(trx, terms, rule, question);
+  const recall = (await findRecalls(trx, clinicId, [rule.id], [question.patientId])).get(rule.id);
   const on = question.on ?? localDay(recorded?.dueAt ?? now, terms.clinic.timeZone);
-  const occasion = await findOccasion(trx, terms, rule, question, recorded, on);
+  const asked = { ...question, recorded, on, recalls: recall ?? [] };
+  const occasion = await findOccasion(trx, terms, rule, asked);
   const messages = recorded ? await journeyMessages(trx, clinicId, [recorded.id]) : [];
-  const found = { occasion, dueAt: recorded?.dueAt ?? occasion?.dueAt ?? null, on };
+  const dueAt = recorded?.dueAt ?? occasion?.dueAt ?? null;
+  const found = { occasion, dueAt, on, recall: recall?.[0] ?? null, recorded, messages };
   // What left did so in time, whatever time it is now.
   const asOf = recorded && messages.some(hasLeft) ? { ...terms, now: recorded.dueAt } : terms;
   const list = [
@@ -131,19 +139,29 @@ async function findRecorded(
 const farDays = 'P400D';
 const oneMs = Temporal.Duration.from({ milliseconds: 1 });
 
+interface OccasionQuestion {
+  patientId: string;
+  recorded: RecordedJourney | null;
+  on: string;
+  recalls: readonly RecallOverride[];
+}
+
 /** What would be due that day; else what is due nearest to it, also where the rule's filters leave it out. */
 async function findOccasion(
   trx: Trx,
   terms: CheckTerms,
   rule: Rule,
-  { patientId }: ExplainQuestion,
-  recorded: RecordedJourney | null,
-  on: string,
+  { patientId, recorded, on, recalls }: OccasionQuestion,
 ): Promise<Occasion | null> {
   const { clinic, now } = terms;
   const { timeZone } = clinic;
   const middle = recorded?.dueAt ?? startOfDay(on, timeZone);
-  const find = async (definition: RuleDefinition, from: string, until: string) => {
+  const find = async (
+    definition: RuleDefinition,
+    from: string,
+    until: string,
+    settled = recalls,
+  ) => {
     const window = {
       after: startOfDay(from, timeZone).subtract(oneMs),
       upTo: startOfDay(until, timeZone).subtract(oneMs),
@@ -155,6 +173,7 @@ async function findOccasion(
       patientIds: [patientId],
       now,
       everybody: true,
+      recalls: settled,
     });
     const same = found.find(({ occurrence }) => occurrence === recorded?.occurrence);
     return same ?? nearest(found, middle);
@@ -165,6 +184,7 @@ async function findOccasion(
   return (
     (await find(rule.definition, on, addToDay(on, 'P1D'))) ??
     (await find(rule.definition, from, until)) ??
+    (recalls.length > 0 ? await find(rule.definition, from, until, []) : null) ??
     (await find(unfiltered, from, until))
   );
 }
@@ -182,16 +202,21 @@ function nearest(occasions: readonly Occasion[], middle: Temporal.Instant): Occa
   return sorted.find(({ dueAt }) => !isAfter(middle, dueAt)) ?? sorted.at(-1) ?? null;
 }
 
+interface Found {
+  occasion: Occasion | null;
+  dueAt: Temporal.Instant | null;
+  on: string;
+  recall: RecallOverride | null;
+  recorded: RecordedJourney | null;
+  messages: readonly JourneyMessage[];
+}
+
 async function runChecks(
   trx: Trx,
   terms: CheckTerms,
   rule: Rule,
   question: ExplainQuestion,
-  {
-    occasion,
-    dueAt,
-    on,
-  }: { occasion: Occasion | null; dueAt: Temporal.Instant | null; on: string },
+  { occasion, dueAt, on, recall, recorded, messages }: Found,
 ): Promise<ExplainedCheck[]> {
   const { clinic, now } = terms;
   const isDue = dueAt !== null && localDay(dueAt, clinic.timeZone) === on;
@@ -206,14 +231,18 @@ async function runChecks(
     ),
     ...(await filterChecks(trx, clinic.id, rule, occasion)),
     ...(await wishChecks(trx, clinic.id, rule, question.patientId, occasion)),
+    ...recallChecks(rule, recall, on),
     check('due', isDue, 'not-due', dueAt?.toString() ?? null, on),
   ];
   if (occasion !== null && rule.activeFrom !== null) {
-    const isSince = isAfter(occasion.dueAt, rule.activeFrom);
+    const enteredAt = recorded?.enteredAt ?? null;
+    const isSince = isAfter(occasion.dueAt, rule.activeFrom) || enteredAt !== null;
+    const seen =
+      enteredAt === null
+        ? occasion.dueAt.toString()
+        : { dueAt: occasion.dueAt.toString(), enteredAt: enteredAt.toString() };
     const wanted = { after: rule.activeFrom.toString() };
-    list.push(
-      check('active-from', isSince, 'before-activation', occasion.dueAt.toString(), wanted),
-    );
+    list.push(check('active-from', isSince, 'before-activation', seen, wanted));
   }
   const asked = {
     patientId: question.patientId,
@@ -229,14 +258,16 @@ async function runChecks(
     ),
   );
   if (occasion === null) return list;
-  const [found] = await openCases(trx, rule, [occasion], terms);
-  if (found === undefined) return list;
+  const [opened] = await openCases(trx, rule, [occasion], terms);
+  if (opened === undefined) return list;
+  const found = asRecorded(opened, recorded, terms);
   for (const row of checks) {
     const reason = row.find(found, terms);
     list.push(
       check(row.name, reason === null, reason, row.seen(found, terms), row.wanted(found, terms)),
     );
   }
+  list.push(windowCheck(found, terms, messages));
   return list;
 }
 
@@ -253,6 +284,60 @@ async function turnChecks(
     ? null
     : await findRunningInvitation(trx, clinicId, patientId, id);
   return [check('one-invitation', running === null, 'lower-priority', running, null)];
+}
+
+/** What the backlog let in is judged as of the day on which it entered. */
+function asRecorded(opened: Case, recorded: RecordedJourney | null, { clinic }: CheckTerms): Case {
+  const { enteredAt, wasDueAt } = recorded ?? {};
+  if (recorded === null || !enteredAt || !wasDueAt) return opened;
+  return enterCase(opened, { dueAt: recorded.dueAt, at: enteredAt, wasDueAt }, clinic);
+}
+
+/** What is settled about this patient alone. */
+function recallChecks(
+  { definition: { trigger } }: Rule,
+  recall: RecallOverride | null,
+  on: string,
+): ExplainedCheck[] {
+  if (recall === null || triggerOf(trigger.type).recall === undefined) return [];
+  const { after, dueOn, disabledUntil, reason } = recall;
+  const isFree = disabledUntil === null || disabledUntil <= on;
+  const seen = { after, dueOn, disabledUntil, reason };
+  return [check('recall', isFree, 'recall-settled', seen, { after: trigger.after ?? null })];
+}
+
+interface SeenHours {
+  at: string;
+  /** When it may go; null where that is too late. */
+  opensAt: string | null;
+  /** What closes that day. */
+  holiday: string | null;
+}
+
+function closedVerdict({ opensAt }: SeenHours): Verdict {
+  return { outcome: opensAt === null ? 'expired' : 'held', reason: 'send-window' };
+}
+
+/** Whether its first message could leave at that hour: at the instant it is due, or now if that is past. */
+function windowCheck(
+  { rule, occasion, choice, expiresAt }: Case,
+  { clinic, now }: CheckTerms,
+  messages: readonly JourneyMessage[],
+): ExplainedCheck {
+  const { definition } = rule;
+  const hours = hoursOf(rule, occasion, clinic);
+  const sent = messages.find(hasLeft);
+  const at = sent?.sentAt ?? later(messages[0]?.scheduledAt ?? occasion.dueAt, now);
+  const opening = nextOpening(at, hours);
+  const opensAt = opening !== null && isAfter(expiresAt, opening) ? opening : null;
+  const isOpen =
+    sent !== undefined ||
+    opening?.equals(at) === true ||
+    choice.contacts.some(({ channel }) => !hasHours(channel));
+  const holiday = closingHoliday(localDay(at, hours.zone), hours);
+  const seen: SeenHours = { at: at.toString(), opensAt: opensAt?.toString() ?? null, holiday };
+  const wanted = { sendWindow: clinic.settings.sendWindow, purpose: definition.purpose };
+  return check('send-window', isOpen, 'send-window', seen, wanted);
 }
 
 /** The hard stops of the rule, which the dispatcher counts: what it found, else how they stand now. */
@@ -426,6 +511,7 @@ function recomputedOutcome(
   const failed = (name: string) => list.find((one) => one.name === name && !one.passed);
   const isFiltered = list.some(({ name, passed }) => name.startsWith('trigger') && !passed);
   if (occasion === null || isFiltered) return { outcome: 'not-due', reason: 'no-anchor' };
+  if (failed('recall')) return { outcome: 'not-due', reason: 'recall-settled' };
   if (failed('due')) return { outcome: 'not-due', reason: 'not-due' };
   if (failed('audience')) return { outcome: 'not-due', reason: 'audience' };
   if (rule.state === 'draft') return { outcome: 'not-due', reason: 'rule-paused' };
@@ -435,6 +521,8 @@ function recomputedOutcome(
     const found = failed(row.name);
     if (found?.reason != null) return { outcome: row.outcome(found.reason), reason: found.reason };
   }
+  const hours = failed('send-window');
+  if (hours !== undefined) return closedVerdict(hours.seen as SeenHours);
   const limit =
     failed('one-invitation') ??
     failed('daily-limit') ??

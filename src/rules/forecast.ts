@@ -3,13 +3,17 @@ import type { ChannelName } from '../database/tables.ts';
 import { invalid, notFound } from '../errors.ts';
 import { formatHostId } from '../history/host-id.ts';
 import { hostIdsOf } from '../history/patient-store.ts';
+import { lastAllowedBefore, nextOpening } from '../history/send-window.ts';
 import { addToDay, isDay, localDay, startOfDay } from '../local-time.ts';
 import { formatMicros, parseMicros } from '../money.ts';
 import { previewTemplate } from '../outbox/preview-template.ts';
+import { hasHours } from '../outbox/sending-hours.ts';
 import { afterWait } from './advance-journey.ts';
 import { type Case, type CheckTerms, type Decision, decide } from './checks.ts';
 import { type Contact, chooseContact } from './choose-contact.ts';
-import { openCases, type RulesDeps, readTerms } from './plan-context.ts';
+import { hoursOf, isAfter, openCases, type RulesDeps, readTerms } from './plan-context.ts';
+import type { RecallOverride } from './recall.ts';
+import { findRecalls } from './recall-store.ts';
 import type { Rule } from './rule.ts';
 import { findRule } from './rule-store.ts';
 import { streamOccasions } from './selection-store.ts';
@@ -34,6 +38,8 @@ export interface Forecast {
   terms: CheckTerms;
   window: DueWindow;
   source: string;
+  /** What is settled about single patients. */
+  recalls: readonly RecallOverride[];
   /** The days are past: what happened after each due instant is left out. */
   asKnown: boolean;
 }
@@ -63,7 +69,8 @@ export async function openForecast(
   const upTo = startOfDay(addToDay(to, 'P1D'), timeZone).subtract({ milliseconds: 1 });
   const window = { after, upTo };
   // Days are seen as they come: nothing is too late on its own day.
-  return { rule, terms: { ...terms, now: after }, window, source, asKnown: false };
+  const recalls = (await findRecalls(trx, clinicId, [rule.id], null)).get(rule.id) ?? [];
+  return { rule, terms: { ...terms, now: after }, window, source, recalls, asKnown: false };
 }
 
 /** One occasion of the days, and what becomes of it. */
@@ -81,15 +88,34 @@ export function judgeDays(trx: Trx, forecast: Forecast): AsyncGenerator<Judged> 
 }
 
 async function* judgeEach(trx: Trx, forecast: Forecast): AsyncGenerator<Judged> {
-  const { rule, terms, window, asKnown } = forecast;
+  const { rule, terms, window, recalls, asKnown } = forecast;
   const { clinic, now } = terms;
   const { definition } = rule;
-  const selection = { clinic, definition, window, patientIds: null, now, asKnown };
+  const selection = { clinic, definition, window, patientIds: null, now, recalls, asKnown };
   for await (const occasions of streamOccasions(trx, selection)) {
     for (const asked of await openCases(trx, rule, occasions, terms)) {
-      yield { asked, decision: decide(asked, terms), at: asked.occasion.dueAt };
+      yield judge(asked, terms);
     }
   }
+}
+
+function judge(asked: Case, terms: CheckTerms): Judged {
+  const { rule, occasion, expiresAt, choice } = asked;
+  const decision = decide(asked, terms);
+  const { dueAt } = occasion;
+  if (decision.outcome !== 'due' || choice.contacts.some(({ channel }) => !hasHours(channel)))
+    return { asked, decision, at: dueAt };
+  const wanted = rule.definition.trigger.before === undefined ? dueAt : lastHour(asked, terms);
+  const opening = nextOpening(wanted, hoursOf(rule, occasion, terms.clinic));
+  if (opening !== null && isAfter(expiresAt, opening)) return { asked, decision, at: opening };
+  return { asked, decision: { outcome: 'expired', ...closed }, at: dueAt };
+}
+
+const closed = { reason: 'send-window', check: 'send-window' } as const;
+
+/** What must come before an appointment goes at the last allowed minute. */
+function lastHour({ rule, occasion }: Case, { clinic }: CheckTerms): Temporal.Instant {
+  return lastAllowedBefore(occasion.dueAt, hoursOf(rule, occasion, clinic)) ?? occasion.dueAt;
 }
 
 const overLimit = { reason: 'daily-limit', check: 'daily-limit' } as const;

@@ -29,13 +29,18 @@ export interface Journey {
   step: number;
   nextAt: Temporal.Instant | null;
   holdout: boolean;
+  /** When it was let in by the backlog; null for what fell due while the rule was on. */
+  enteredAt: Temporal.Instant | null;
+  /** Of what was let in: when it had fallen due. Its `dueAt` is of the day on which it entered. */
+  wasDueAt: Temporal.Instant | null;
 }
 
 export type NewJourney = Omit<Journey, 'id'> & { ruleVersion: number };
 
 const columns = sql`
   id, rule_id as "ruleId", patient_id as "patientId", occurrence, anchor, due_at as "dueAt",
-  expires_at as "expiresAt", state, reason, step, next_at as "nextAt", holdout`;
+  expires_at as "expiresAt", state, reason, step, next_at as "nextAt", holdout,
+  entered_at as "enteredAt", was_due_at as "wasDueAt"`;
 
 type NewRow = Pick<
   NewJourney,
@@ -48,7 +53,14 @@ type NewRow = Pick<
   | 'reason'
   | 'step'
   | 'holdout'
-> & { id: string; dueMs: number; expiresMs: number; nextMs: number | undefined };
+> & {
+  id: string;
+  dueMs: number;
+  expiresMs: number;
+  nextMs: number | undefined;
+  enteredMs: number | undefined;
+  wasDueMs: number | undefined;
+};
 
 const newTypes: ColumnTypes<NewRow> = {
   id: 'uuid',
@@ -64,6 +76,8 @@ const newTypes: ColumnTypes<NewRow> = {
   step: 'int',
   nextMs: 'epoch_ms',
   holdout: 'boolean',
+  enteredMs: 'epoch_ms',
+  wasDueMs: 'epoch_ms',
 };
 
 /** @returns the ids by position; null for occurrences that have a journey already. */
@@ -80,12 +94,14 @@ export async function insertJourneys(
     dueMs: journey.dueAt.epochMilliseconds,
     expiresMs: journey.expiresAt.epochMilliseconds,
     nextMs: journey.nextAt?.epochMilliseconds,
+    enteredMs: journey.enteredAt?.epochMilliseconds,
+    wasDueMs: journey.wasDueAt?.epochMilliseconds,
   }));
   const { rows: stored } = await sql<{ id: string }>`
     insert into journeys (clinic_id, id, rule_id, rule_version, patient_id, occurrence, anchor, due_at, expires_at,
-      state, reason, step, next_at, holdout, created_at, updated_at)
+      state, reason, step, next_at, holdout, entered_at, was_due_at, created_at, updated_at)
     select ${clinicId}::uuid, id, "ruleId", "ruleVersion", "patientId", occurrence, anchor, "dueMs", "expiresMs",
-      state, reason, step, "nextMs", holdout, ${now}, ${now}
+      state, reason, step, "nextMs", holdout, "enteredMs", "wasDueMs", ${now}, ${now}
     from ${rowSet<NewRow>(rows, newTypes, 'new')}
     order by "patientId", occurrence
     on conflict (clinic_id, rule_id, patient_id, occurrence) do nothing
@@ -143,7 +159,7 @@ export async function earliestOpen(
   patientIds: readonly string[],
 ): Promise<Map<string, EarliestOpen>> {
   const { rows } = await sql<EarliestOpen & { ruleId: string }>`
-    select rule_id as "ruleId", min(due_at) as "dueAt", min(created_at) as "createdAt" from journeys
+    select rule_id as "ruleId", min(coalesce(was_due_at, due_at)) as "dueAt", min(created_at) as "createdAt" from journeys
     where clinic_id = ${clinicId} and patient_id = any(${[...patientIds]}::uuid[])
       and state = any(${[...openStates]}::text[])
     group by rule_id`.execute(trx);
@@ -152,7 +168,17 @@ export async function earliestOpen(
 
 export type JourneyChange = Pick<
   Journey,
-  'id' | 'anchor' | 'dueAt' | 'expiresAt' | 'state' | 'reason' | 'step' | 'nextAt' | 'holdout'
+  | 'id'
+  | 'anchor'
+  | 'dueAt'
+  | 'expiresAt'
+  | 'state'
+  | 'reason'
+  | 'step'
+  | 'nextAt'
+  | 'holdout'
+  | 'enteredAt'
+  | 'wasDueAt'
 >;
 
 export async function updateJourneys(
@@ -164,9 +190,11 @@ export async function updateJourneys(
   if (changes.length === 0) return;
   await sql`
     update journeys j set anchor = new.anchor, due_at = new."dueAt", expires_at = new."expiresAt", state = new.state,
-      reason = new.reason, step = new.step, next_at = new."nextAt", holdout = new.holdout, updated_at = ${now}
+      reason = new.reason, step = new.step, next_at = new."nextAt", holdout = new.holdout,
+      entered_at = new."enteredAt", was_due_at = new."wasDueAt", updated_at = ${now}
     from jsonb_to_recordset(${JSON.stringify(changes)}::jsonb) as new (id uuid, anchor jsonb, "dueAt" timestamptz,
-      "expiresAt" timestamptz, state text, reason text, step smallint, "nextAt" timestamptz, holdout boolean)
+      "expiresAt" timestamptz, state text, reason text, step smallint, "nextAt" timestamptz, holdout boolean,
+      "enteredAt" timestamptz, "wasDueAt" timestamptz)
     where j.clinic_id = ${clinicId} and j.id = new.id`.execute(trx);
 }
 

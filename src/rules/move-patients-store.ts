@@ -2,6 +2,7 @@ import { sql } from 'kysely';
 import type { Trx } from '../database/connect.ts';
 import { withdrawMessages } from '../outbox/message-store.ts';
 import { lendArms } from './holdout-store.ts';
+import { moveRecalls } from './recall-store.ts';
 
 /** What a merge does to journeys: the survivor takes over those of the retired. */
 
@@ -21,6 +22,7 @@ export async function moveToSurvivors(
   if (pairs.length === 0) return [...patientIds];
   await movePatients(trx, clinicId, pairs, now);
   await lendArms(trx, clinicId, pairs);
+  await moveRecalls(trx, clinicId, pairs);
   const survivors = new Map(pairs.map(({ retired, survivor }) => [retired, survivor]));
   return [...new Set(patientIds.map((id) => survivors.get(id) ?? id))].sort();
 }
@@ -41,7 +43,8 @@ async function findMerged(
         -- The survivor's mark alone is enough, while there is something left to move.
         or (replaced_by = any(${[...patientIds]}::uuid[]) and (
           exists (select from journeys j where j.clinic_id = ${clinicId} and j.patient_id = patients.id)
-          or exists (select from messages m where m.clinic_id = ${clinicId} and m.patient_id = patients.id))))
+          or exists (select from messages m where m.clinic_id = ${clinicId} and m.patient_id = patients.id)
+          or exists (select from recall_overrides o where o.clinic_id = ${clinicId} and o.patient_id = patients.id))))
       union all
       select c.retired, p.replaced_by, c.depth + 1 from chain c
       join patients p on p.clinic_id = ${clinicId} and p.id = c.survivor

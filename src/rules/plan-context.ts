@@ -4,11 +4,11 @@ import type { Clinic } from '../history/clinic.ts';
 import { clinicConsentTerms } from '../history/clinic.ts';
 import { findClinic } from '../history/clinic-store.ts';
 import { blockedByConsent, type ConsentBlock } from '../history/consent-store.ts';
-import { countryPolicy } from '../history/country-policy.ts';
-import { lastAllowedBefore } from '../history/send-window.ts';
+import { lastAllowedBefore, type SendTerms } from '../history/send-window.ts';
 import { type ChannelDeps, effectiveChannels } from '../outbox/channel-store.ts';
 import type { NewMessage } from '../outbox/message-store.ts';
 import { moveMinutes } from '../outbox/move-store.ts';
+import { sendTermsOf } from '../outbox/sending-hours.ts';
 import { findTemplates } from '../outbox/template-store.ts';
 import { type Case, type CheckTerms, decide, openCase, takesPart } from './checks.ts';
 import type { Contact } from './choose-contact.ts';
@@ -175,20 +175,26 @@ export function toMessage(
   };
 }
 
+/** The hours and days on which a rule's message about this may leave. */
+export function hoursOf(
+  { definition }: Rule,
+  { anchor, patientZone }: Pick<Occasion, 'anchor' | 'patientZone'>,
+  clinic: Clinic,
+): SendTerms {
+  const { purpose, trigger } = definition;
+  const guard = triggerOf(trigger.type).guard(anchor, definition, clinic.timeZone);
+  return sendTermsOf({ purpose, patientZone, guard }, clinic);
+}
+
 /** What must come before an appointment goes at the last allowed minute rather than at the next. */
 function scheduledAt(
   { rule, occasion, dueAt }: StepTerms,
   clinic: Clinic,
   now: Temporal.Instant,
 ): Temporal.Instant {
-  const { purpose, trigger } = rule.definition;
-  if (trigger.before === undefined) return afterMove(dueAt, occasion.anchor.cancelledAt);
-  const allowed = lastAllowedBefore(dueAt, {
-    purpose,
-    zone: occasion.patientZone ?? clinic.timeZone,
-    sendWindow: clinic.settings.sendWindow,
-    policy: countryPolicy(clinic.country),
-  });
+  if (rule.definition.trigger.before === undefined)
+    return afterMove(dueAt, occasion.anchor.cancelledAt);
+  const allowed = lastAllowedBefore(dueAt, hoursOf(rule, occasion, clinic));
   return allowed !== null && Temporal.Instant.compare(allowed, now) >= 0 ? allowed : dueAt;
 }
 

@@ -1,6 +1,6 @@
 import type { JourneyMessage, NewMessage } from '../outbox/message-store.ts';
 import { hasLeft, isWaiting } from './advance-journey.ts';
-import { type Case, type CheckTerms, type Decision, decide } from './checks.ts';
+import { type Case, type CheckTerms, type Decision, decide, enterCase } from './checks.ts';
 import type { Contact } from './choose-contact.ts';
 import { horizonAt } from './horizon.ts';
 import { isOpen, type Journey, type JourneyChange, type NewJourney } from './journey-store.ts';
@@ -16,20 +16,30 @@ const lookAgain = Temporal.Duration.from('PT15M');
 
 /** A new occurrence, one that is planned already, or one whose reason came back. */
 export function considerOccasion(
-  asked: Case,
+  found: Case,
   journey: Journey | undefined,
   messages: readonly JourneyMessage[],
   terms: CheckTerms,
   changes: Changes,
 ): void {
   if (journey === undefined) {
-    const plan = isNew(asked, terms) ? planOccasion(asked, terms) : null;
+    const plan = isNew(found, terms) ? planOccasion(found, terms) : null;
     if (plan !== null) changes.inserts.push(plan);
     return;
   }
   if (messages.some(isBegun)) return;
+  const asked = asEntered(found, journey, terms);
   if (isOpen(journey)) replan(asked, journey, messages, terms, changes);
   else if (mayRevive(journey)) revive(asked, journey, terms, changes);
+}
+
+/** What the backlog let in stays due when it entered, while its own instant lies before the activation. */
+function asEntered(found: Case, journey: Journey, { clinic }: CheckTerms): Case {
+  const { rule, occasion } = found;
+  const isPast = rule.activeFrom !== null && !isAfter(occasion.dueAt, rule.activeFrom);
+  if (journey.enteredAt === null || !isPast) return found;
+  const { dueAt, enteredAt: at } = journey;
+  return enterCase(found, { dueAt, at, wasDueAt: occasion.dueAt }, clinic);
 }
 
 /** From here on the ladder decides. */
@@ -37,12 +47,15 @@ export function isBegun(message: JourneyMessage): boolean {
   return hasLeft(message) || message.state === 'failed';
 }
 
-function isNew({ rule, occasion: { dueAt } }: Case, { clinic, now }: CheckTerms): boolean {
-  const horizon = later(rule.plannedThrough ?? now, horizonAt(now, clinic.timeZone));
-  return (
-    isAfter(dueAt, later(rule.activeFrom ?? now, now.subtract(lookBack))) &&
-    !isAfter(dueAt, horizon)
-  );
+function isNew(found: Case, terms: CheckTerms): boolean {
+  const { now } = terms;
+  const start = later(found.rule.activeFrom ?? now, now.subtract(lookBack));
+  return isAfter(found.occasion.dueAt, start) && isNear(found, terms);
+}
+
+/** Whether its day has been planned: what is due later is looked at when that day is near. */
+function isNear({ rule, occasion: { dueAt } }: Case, { clinic, now }: CheckTerms): boolean {
+  return !isAfter(dueAt, later(rule.plannedThrough ?? now, horizonAt(now, clinic.timeZone)));
 }
 
 /** The journey of a new occasion, with the messages of its first step; null for what never was one. */
@@ -64,9 +77,14 @@ export function planOccasion(asked: Case, terms: CheckTerms): NewPlan | null {
     expiresAt,
     step: choice.step,
     holdout: decision.reason === 'holdout',
+    ...entrance(occasion),
     ...standing(decision, expiresAt),
   };
   return { journey, toMessages: (journeyId) => firstMessages(asked, decision, journeyId, terms) };
+}
+
+function entrance({ entered }: Case['occasion']): Pick<Journey, 'enteredAt' | 'wasDueAt'> {
+  return { enteredAt: entered?.at ?? null, wasDueAt: entered?.wasDueAt ?? null };
 }
 
 type JourneyStanding = Pick<Journey, 'state' | 'reason' | 'nextAt'>;
@@ -222,7 +240,12 @@ function changed(
   decision: Decision,
 ): JourneyChange {
   const { anchor, dueAt } = occasion;
-  return { ...journey, anchor, dueAt, expiresAt, ...standing(decision, expiresAt) };
+  return {
+    ...journey,
+    ...{ anchor, dueAt, expiresAt },
+    ...entrance(occasion),
+    ...standing(decision, expiresAt),
+  };
 }
 
 /** Ends that a correction of history can undo; a host's own cancellation is none of them. */
@@ -235,6 +258,7 @@ const revivable: readonly (string | null)[] = [
   'birthday-changed',
   'patient-changed',
   'treatment-changed',
+  'recall-settled',
 ];
 
 function mayRevive({ state, reason }: Journey): boolean {
@@ -242,10 +266,23 @@ function mayRevive({ state, reason }: Journey): boolean {
 }
 
 function revive(asked: Case, journey: Journey, terms: CheckTerms, changes: Changes): void {
-  const { rule, occasion, choice } = asked;
+  const { rule, occasion } = asked;
   const decision = decide(asked, terms);
   if (decision.outcome === 'suppressed' || decision.outcome === 'expired') return;
-  if (rule.activeFrom === null || !isAfter(occasion.dueAt, rule.activeFrom)) return;
+  const isPast = rule.activeFrom === null || !isAfter(occasion.dueAt, rule.activeFrom);
+  if ((isPast && occasion.entered === undefined) || !isNear(asked, terms)) return;
+  bringBack(asked, journey, decision, terms, changes);
+}
+
+/** A journey of which nothing ever left begins again. */
+export function bringBack(
+  asked: Case,
+  journey: Journey,
+  decision: Decision,
+  terms: CheckTerms,
+  changes: Changes,
+): void {
+  const { choice } = asked;
   changes.revived.push(journey.id);
   changes.updates.set(journey.id, { ...changed(journey, asked, decision), step: choice.step });
   changes.messages.push(...firstMessages(asked, decision, journey.id, terms));

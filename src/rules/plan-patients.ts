@@ -23,6 +23,7 @@ import {
   readTerms,
 } from './plan-context.ts';
 import { considerOccasion, isBegun, lookBack, withdraw } from './plan-occasion.ts';
+import { findRecalls } from './recall-store.ts';
 import type { Rule } from './rule.ts';
 import { shareActiveRules } from './rule-store.ts';
 import { selectOccasions } from './selection-store.ts';
@@ -63,11 +64,14 @@ export async function planPatients(
 interface Plan {
   rules: ReadonlyMap<string, Rule>;
   cases: Case[];
+  recalls: Recalls;
   /** The open journeys of the patients, and those of the cases. */
   journeys: Journey[];
   byKey: ReadonlyMap<string, Journey>;
   messages: ReadonlyMap<string, JourneyMessage[]>;
 }
+
+type Recalls = Awaited<ReturnType<typeof findRecalls>>;
 
 async function gather(
   trx: Trx,
@@ -77,12 +81,16 @@ async function gather(
 ): Promise<Plan> {
   const { clinic, now } = terms;
   const earliest = await earliestOpen(trx, clinic.id, patientIds);
+  const ruleIds = rules.filter(isRecall).map(({ id }) => id);
+  const recalls = await findRecalls(trx, clinic.id, ruleIds, patientIds);
   const cases: Case[] = [];
   for (const rule of rules) {
     const window = windowOf(rule, earliest.get(rule.id), terms);
     if (window === null) continue;
     const { definition } = rule;
-    const occasions = await selectOccasions(trx, { clinic, definition, window, patientIds, now });
+    const selection = { clinic, definition, window, patientIds, now };
+    const settled = { recalls: recalls.get(rule.id) ?? [], recallWindow: farAround(window, now) };
+    const occasions = await selectOccasions(trx, { ...selection, ...settled });
     const found = await openCases(trx, rule, occasions, terms);
     await keepCaseArms(trx, rule, found, terms);
     cases.push(...found);
@@ -94,6 +102,7 @@ async function gather(
   return {
     rules: new Map(rules.map((rule) => [rule.id, rule])),
     cases,
+    recalls,
     journeys,
     byKey: new Map(journeys.map((journey) => [keyOf(journey), journey])),
     messages: Map.groupBy(messages, ({ journeyId }) => journeyId),
@@ -123,9 +132,12 @@ function windowOf(
   if (open === undefined) return { after: start, upTo };
   const after = earlier(start, open.dueAt.subtract(oneMs));
   // What was planned by another trigger may have moved far either way.
-  if (isAfter(activeFrom, open.createdAt))
-    return { after: earlier(after, now.subtract(farOff)), upTo: now.add(farOff) };
+  if (isAfter(activeFrom, open.createdAt)) return farAround({ after, upTo }, now);
   return { after, upTo };
+}
+
+function farAround({ after, upTo }: DueWindow, now: Temporal.Instant): DueWindow {
+  return { after: earlier(after, now.subtract(farOff)), upTo: later(upTo, now.add(farOff)) };
 }
 
 /** Open journeys without a case: replaced by a visit, moved, corrected, or out of the audience. */
@@ -153,9 +165,20 @@ async function withdrawLost(
   for (const journey of lost) {
     const rule = plan.rules.get(journey.ruleId);
     if (rule === undefined) continue;
-    const end = endOf(rule, reasons.get(journey.id) ?? 'anchor');
+    const reason = reasons.get(journey.id) ?? 'anchor';
+    // Its day was moved far ahead, or away for ever.
+    const isSettled =
+      reason === 'audience' &&
+      plan.recalls.get(rule.id)?.some(({ patientId }) => patientId === journey.patientId);
+    const end = isSettled ? settledEnd : endOf(rule, reason);
     withdraw(journey, plan.messages.get(journey.id) ?? [], end, changes);
   }
+}
+
+const settledEnd = { state: 'cancelled', reason: 'recall-settled' } as const;
+
+function isRecall({ definition: { trigger } }: Rule): boolean {
+  return triggerOf(trigger.type).recall !== undefined;
 }
 
 function endOf(rule: Rule, reason: LostReason) {

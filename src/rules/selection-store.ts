@@ -2,6 +2,7 @@ import { type RawBuilder, sql } from 'kysely';
 import type { Trx } from '../database/connect.ts';
 import { compileAudience } from './audience/audience.ts';
 import { bookedStatuses } from './audience/predicate.ts';
+import { duesOfRecalls, type RecallOverride } from './recall.ts';
 import type { RuleDefinition } from './rule.ts';
 import type { Segments } from './segment.ts';
 import { segmentsFor } from './segment-store.ts';
@@ -32,6 +33,8 @@ export interface Occasion {
   email: string | null;
   whatsapp: string | null;
   telegram: string | null;
+  /** Where the backlog let it in: its `dueAt` is then of the day on which it entered. */
+  entered?: { at: Temporal.Instant; wasDueAt: Temporal.Instant };
   /** The next appointment after the due instant; null where there is none or the rule does not ask. */
   appointmentAt: Temporal.Instant | null;
 }
@@ -47,6 +50,10 @@ export interface SelectionTerms {
   asKnown?: boolean;
   /** Also who is not in the audience. */
   everybody?: boolean;
+  /** What the clinic has settled about single patients of this rule. */
+  recalls?: readonly RecallOverride[];
+  /** For those patients, where it is another one. */
+  recallWindow?: DueWindow;
 }
 
 /** All at once, for given patients. */
@@ -65,14 +72,16 @@ export async function* streamOccasions(
   terms: SelectionTerms,
 ): AsyncGenerator<Occasion[]> {
   const query = await occasionsQuery(trx, terms);
-  if (query === null) return;
+  if (query !== null) yield* streamRows(trx, query);
+}
+
+/** One stream at a time in a transaction. */
+export async function* streamRows<Row>(trx: Trx, query: RawBuilder<Row>): AsyncGenerator<Row[]> {
   // All rows will be read, so the plan for all rows is wanted.
   await sql`set local cursor_tuple_fraction = 1`.execute(trx);
   await sql`declare due_occasions no scroll cursor for ${query}`.execute(trx);
   for (;;) {
-    const { rows } = await sql<Occasion>`fetch ${sql.lit(batchSize)} from due_occasions`.execute(
-      trx,
-    );
+    const { rows } = await sql<Row>`fetch ${sql.lit(batchSize)} from due_occasions`.execute(trx);
     if (rows.length > 0) yield rows;
     if (rows.length < batchSize) break;
   }
@@ -84,26 +93,53 @@ export async function occasionsQuery(
   trx: Trx,
   terms: SelectionTerms,
 ): Promise<RawBuilder<Occasion> | null> {
-  const { clinic, definition, window, patientIds, asKnown = false } = terms;
-  const selection = await triggerOf(definition.trigger.type).select(trx, {
+  const { clinic, definition, window, patientIds, asKnown = false, recalls = [] } = terms;
+  const question = {
     clinicId: clinic.id,
     clinicZone: clinic.timeZone,
     definition,
     window,
     patientIds,
     asKnown,
-  });
-  if (selection === null) return null;
+  };
+  const row = triggerOf(definition.trigger.type);
   const segments = await segmentsFor(trx, clinic.id, definition.audience);
-  return compose(terms, selection, segments);
+  const plain = await row.select(trx, question);
+  const settled = row.recall === undefined ? [] : recallsOf(recalls, patientIds);
+  if (row.recall === undefined || settled.length === 0)
+    return plain && compose(terms, window, plain, segments);
+  const ownWindow = terms.recallWindow ?? window;
+  const dues = await duesOfRecalls(trx, row.recall, question, settled, ownWindow);
+  const parts = [
+    plain && compose(terms, window, withoutPatients(plain, settled), segments),
+    dues.length === 0
+      ? null
+      : compose(terms, ownWindow, row.recall.select(question, dues), segments),
+  ].filter((part) => part !== null);
+  return parts.length === 0 ? null : sql<Occasion>`${sql.join(parts, sql` union all `)}`;
+}
+
+function recallsOf(
+  recalls: readonly RecallOverride[],
+  patientIds: readonly string[] | null,
+): readonly RecallOverride[] {
+  if (patientIds === null || recalls.length === 0) return recalls;
+  const asked = new Set(patientIds);
+  return recalls.filter(({ patientId }) => asked.has(patientId));
+}
+
+function withoutPatients(selection: Selection, settled: readonly RecallOverride[]): Selection {
+  const ids = settled.map(({ patientId }) => patientId);
+  return { ...selection, where: sql`${selection.where} and p.id <> all(${ids}::uuid[])` };
 }
 
 function compose(
   terms: SelectionTerms,
+  window: DueWindow,
   selection: Selection,
   segments: Segments,
 ): RawBuilder<Occasion> {
-  const { clinic, definition, window } = terms;
+  const { clinic, definition } = terms;
   const audience = compileAudience(terms.everybody ? null : definition.audience, {
     clinicId: clinic.id,
     zone: clinic.timeZone,

@@ -15,7 +15,7 @@ export interface DaySlot {
 }
 
 /** What `sendAt` is for them where the rule names none: a day has no instant of its own. */
-const morning = '10:00';
+export const morning = '10:00';
 
 /** Every day of the window, in each zone. */
 export function daySlots(

@@ -2,7 +2,9 @@ import { sql } from 'kysely';
 import { addPeriod } from '../../local-time.ts';
 import { checkPeriod, required } from './field-checks.ts';
 import type { TriggerRow } from './trigger.ts';
-import { selectVisits, visitGuard } from './visit.ts';
+import { selectVisits, visitGuard, visitRecall } from './visit.ts';
+
+const occurrence = sql<string>`'inactive:' || a.occurrence`;
 
 /** So long without any visit, and none booked: the patient is about to be lost. */
 export const inactiveTrigger: TriggerRow = {
@@ -14,12 +16,10 @@ export const inactiveTrigger: TriggerRow = {
   isAhead: () => false,
   hasDay: () => true,
   excludesBooked: true,
-  select: async (trx, question) => {
-    const selection = await selectVisits(trx, question);
-    return selection && { ...selection, occurrence: sql<string>`'inactive:' || a.occurrence` };
-  },
+  select: (trx, question) => selectVisits(trx, question, occurrence),
   expiresAt: ({ dueAt }, { catchUp }, clinicZone) =>
     addPeriod(dueAt, catchUp ?? 'P14D', clinicZone),
   guard: visitGuard,
   changed: 'visit-changed',
+  recall: visitRecall(occurrence),
 };

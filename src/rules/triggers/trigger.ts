@@ -1,5 +1,6 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { Trx } from '../../database/connect.ts';
+import { type ColumnTypes, rowSet } from '../../database/row-set.ts';
 import type { Fault } from '../../errors.ts';
 import type { Guard } from '../../outbox/guard.ts';
 import type { RuleDefinition, Trigger } from '../rule.ts';
@@ -26,6 +27,71 @@ export interface TriggerRow {
   guard(anchor: Anchor, definition: RuleDefinition, clinicZone: string): Guard;
   /** The reason with which a journey ends whose anchor is no longer what it was. */
   changed: string;
+  /** Where the clinic may settle another day for one patient. */
+  recall?: RecallRow;
+}
+
+/** How a patient's own recall is found, whenever it is due. */
+export interface RecallRow {
+  /** What these patients would be due by: the last of each scope, unless asked as it was known. */
+  anchors(trx: Trx, question: RecallQuestion): Promise<RecallAnchor[]>;
+  /** A period after an anchor, as the trigger counts it. */
+  dueAt(anchor: RecallAnchor, after: string | undefined, terms: RecallTerms): Temporal.Instant;
+  /** Who is due at instants of their own. */
+  select(question: Question, dues: readonly OwnDue[]): Selection;
+}
+
+export type RecallQuestion = Omit<Question, 'window' | 'patientIds'> & {
+  patientIds: readonly string[];
+};
+
+export interface RecallTerms {
+  definition: RuleDefinition;
+  clinicZone: string;
+}
+
+export interface RecallAnchor {
+  patientId: string;
+  occurrence: string;
+  /** The instant, or the day. */
+  at: string;
+  patientZone: string | null;
+}
+
+export interface OwnDue {
+  patientId: string;
+  occurrence: string;
+  dueMs: number;
+  /** The clinic's local day of it. */
+  dueDay: string;
+}
+
+/** Where the due instants of a selection come from: the relation `s` and what is read of it. */
+export interface Dues {
+  join: RawBuilder<unknown>;
+  where: RawBuilder<unknown>;
+  dueAt: RawBuilder<Temporal.Instant>;
+  dueDay: RawBuilder<string>;
+  dueDays: string[];
+}
+
+const ownDueTypes: ColumnTypes<OwnDue> = {
+  patientId: 'uuid',
+  occurrence: 'text',
+  dueMs: 'epoch_ms',
+  dueDay: 'date',
+};
+
+/** For patients `p` whose occurrences are due at instants of their own. */
+export function ownDues(dues: readonly OwnDue[], occurrence: RawBuilder<string>): Dues {
+  return {
+    join: sql`join ${rowSet<OwnDue>(dues, ownDueTypes, 's')}
+      on s."patientId" = p.id and s.occurrence = ${occurrence}`,
+    where: sql`true`,
+    dueAt: sql`s."dueMs"`,
+    dueDay: sql`s."dueDay"`,
+    dueDays: [...new Set(dues.map(({ dueDay }) => dueDay))],
+  };
 }
 
 export interface Question {
@@ -74,6 +140,8 @@ export interface Anchor {
   serviceIds?: string[];
   revision?: number;
   zone?: string | null;
+  /** When the appointment was called off. */
+  cancelledAt?: string;
   /** When the appointment was made. */
   bookedAt?: string;
   /** The step of a treatment. */
