@@ -25,6 +25,7 @@ import {
 import { callPlanner } from './call-planner.ts';
 import type { EffectiveChannel } from './channel-store.ts';
 import type { Claim, DueMessage } from './claim-store.ts';
+import { findOpenConversations } from './conversation-store.ts';
 import type { Faults } from './fault.ts';
 import { groupCalls } from './group-calls.ts';
 import type { Verdict } from './guard.ts';
@@ -40,6 +41,7 @@ import { countGoers, holdOverLimits } from './hold-over-limits.ts';
 import { countsTowardCaps, heldFor, heldUntilTomorrow, judgeMessage } from './judge-message.ts';
 import { lockMessages } from './lock-messages-store.ts';
 import { readMeetings, type Spoken } from './meeting-store.ts';
+import { actionsFor } from './message-actions.ts';
 import { releaseContactDays } from './message-store.ts';
 import { retryAlone } from './outcome.ts';
 import { priceOf } from './price.ts';
@@ -110,7 +112,8 @@ export async function beginMessages(
   holdWithoutChannel(goers(), verdicts, channel, now);
   holdOverCaps(goers(), verdicts, clinic, now);
   const recipients = await recipientsOf(trx, clinic.id, channel, goers());
-  const terms = { deps, clinic, rendered, recipients, now };
+  const conversations = await findOpenConversations(trx, clinic.id, channel, goers(), now);
+  const terms = { deps, clinic, rendered, recipients, conversations, now };
   const ready = channel === null ? [] : prepareAll(terms, channel, goers());
   const priced = ready.map(({ facts, prepared }) => ({
     facts,
@@ -381,11 +384,13 @@ interface Preparation {
   rendered: ReadonlyMap<string, RenderedMessage>;
   /** By patient, where the channel has no addresses. */
   recipients: ReadonlyMap<string, string>;
+  /** The messages to whose recipients any text may go. */
+  conversations: ReadonlySet<string>;
   now: Temporal.Instant;
 }
 
 function prepareAll(
-  { deps, clinic, rendered, recipients, now }: Preparation,
+  { deps, clinic, rendered, recipients, conversations, now }: Preparation,
   channel: EffectiveChannel,
   goers: readonly GuardFacts[],
 ): Ready[] {
@@ -400,10 +405,16 @@ function prepareAll(
       content: message.content,
       expiresAt: facts.expiresAt,
     };
+    const { language, values } = message;
+    const actions = actionsFor(facts, channel, language ?? facts.language ?? clinic.language);
+    if (actions.length > 0) outbound.actions = actions;
+    if (facts.template !== null && language !== null)
+      outbound.template = { name: facts.template, language, values };
+    if (conversations.has(facts.id)) outbound.mayWriteFreely = true;
     if (channel.channel === 'email')
       outbound.unsubscribeUrl = linkFor(deps, clinic, facts, 'unsubscribe', now);
     const prepared = channel.adapter.prepare(outbound, channel.config);
-    return [{ facts, prepared, language: message.language }];
+    return [{ facts, prepared, language }];
   });
 }
 

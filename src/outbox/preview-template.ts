@@ -78,6 +78,11 @@ export async function previewTemplate(
       purpose: template.purpose,
       to: addressee.address ?? callingCode(clinic.country) ?? '',
       content: rendered.content,
+      template: {
+        name: template.name,
+        language: rendered.language ?? clinic.language,
+        values: rendered.values,
+      },
       expiresAt: message.expiresAt,
       unsubscribeUrl,
     },

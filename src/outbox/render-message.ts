@@ -1,4 +1,4 @@
-import type { RenderedContent } from '../channels/channel.ts';
+import type { MessageTemplate, RenderedContent } from '../channels/channel.ts';
 import type { Clinic } from '../history/clinic.ts';
 import { type LinkAction, linkActions, signLink } from '../link-token.ts';
 import type { Secrets } from '../secrets.ts';
@@ -17,7 +17,12 @@ export interface RenderDeps {
 }
 
 export type RenderedMessage =
-  | { ok: true; content: RenderedContent; language: string | null }
+  | {
+      ok: true;
+      content: RenderedContent;
+      language: string | null;
+      values: MessageTemplate['values'];
+    }
   | { ok: false; reason: 'no-template' | 'template-data' };
 
 /** How a person is spoken to. */
@@ -69,7 +74,8 @@ export function renderMessage(
   const content: RenderedContent = { text: rendered.text };
   if (rendered.subject !== null) content.subject = rendered.subject;
   if (rendered.html !== null) content.html = rendered.html;
-  return { ok: true, content, language: facts.body ? null : words.language };
+  const language = facts.body ? null : words.language;
+  return { ok: true, content, language, values: rendered.values };
 }
 
 /** The host's own text, in which nothing stands for anything else. */

@@ -1,3 +1,4 @@
+import type { MessageTemplate } from '../channels/channel.ts';
 import type { Fault } from '../errors.ts';
 import { escapeHtml, htmlFromText } from './html-text.ts';
 import {
@@ -170,7 +171,13 @@ function slotsIn({ subject, text, html }: CompiledBody): Slot[] {
 }
 
 export type Rendered =
-  | { ok: true; subject: string | null; text: string; html: string | null }
+  | {
+      ok: true;
+      subject: string | null;
+      text: string;
+      html: string | null;
+      values: MessageTemplate['values'];
+    }
   | { ok: false; reason: 'template-data'; missing: string[] };
 
 export interface RenderTerms {
@@ -197,7 +204,21 @@ export function renderBody(body: CompiledBody, facts: TemplateFacts, terms: Rend
     subject,
     text,
     html: html ?? (terms.channel === 'email' ? htmlFromText(text) : null),
+    values: valuesIn(body.text, values),
   };
+}
+
+/** What stands in the text for each of its names, in the order of their first use. */
+function valuesIn(
+  parts: CompiledText,
+  values: ReadonlyMap<string, string | null>,
+): MessageTemplate['values'] {
+  const put = new Map<string, string>();
+  for (const part of parts) {
+    if (typeof part === 'string' || put.has(part.name)) continue;
+    put.set(part.name, values.get(part.name) ?? part.fallback ?? '');
+  }
+  return [...put].map(([name, value]) => ({ name, value }));
 }
 
 function fill(

@@ -1,10 +1,11 @@
+import { readActionId } from '../channels/action.ts';
 import type { Channel, InboundNews, NormalizedEvent } from '../channels/channel.ts';
-import type { Db } from '../database/connect.ts';
+import type { Db, Trx } from '../database/connect.ts';
 import { withClinic } from '../database/with-clinic.ts';
 import type { Clinic } from '../history/clinic.ts';
 import { recordReceipts } from '../outbox/receipts.ts';
 import { type IncomingReply, recordReply } from './record-reply.ts';
-import { findMessageOfProvider } from './reply-store.ts';
+import { findMessageOfProvider, findMessageTo } from './reply-store.ts';
 
 /**
  * All that a provider tells in one call: reports about messages, and what people answered. Each answer
@@ -22,20 +23,35 @@ export async function recordNews(
   for (const event of events) {
     if (event.type !== 'inbound') continue;
     await withClinic(db, clinic.id, async (trx) => {
-      const inReplyTo = event.action?.inReplyTo ?? event.inReplyTo;
-      const messageId =
-        inReplyTo === undefined
-          ? null
-          : await findMessageOfProvider(trx, clinic.id, channel, inReplyTo);
+      const messageId = await findAnswered(trx, clinic.id, channel, event);
       const reply = toReply(channel, event);
       await recordReply(trx, clinic, messageId === null ? reply : { ...reply, messageId }, now);
     });
   }
 }
 
-/** A button speaks by its name, which is a word of ours. */
+/** By what the provider says, else by the button's own id, which counts from its recipient alone. */
+async function findAnswered(
+  trx: Trx,
+  clinicId: string,
+  channel: Channel,
+  { from, action, inReplyTo }: InboundNews,
+): Promise<string | null> {
+  const answered = action?.inReplyTo ?? inReplyTo;
+  const known =
+    answered === undefined ? null : await findMessageOfProvider(trx, clinicId, channel, answered);
+  const named = action === undefined ? null : readActionId(action.id)?.messageId;
+  if (known !== null || !named) return known;
+  return findMessageTo(trx, clinicId, { id: named, channel, address: from });
+}
+
+/** A button that is none of ours says what it shows. */
 function toReply(channel: Channel, event: NormalizedEvent & InboundNews): IncomingReply {
   const { from, text, action, dedupeKey, occurredAt: receivedAt } = event;
-  const said = { channel, text: action?.id ?? text ?? '', dedupeKey, receivedAt };
+  const tapped = action === undefined ? undefined : readActionId(action.id)?.kind;
+  const said: IncomingReply = {
+    ...{ channel, text: text || (tapped ?? action?.id ?? ''), dedupeKey, receivedAt },
+    ...(tapped === undefined ? {} : { tapped }),
+  };
   return from === '' ? said : { ...said, from };
 }

@@ -1,3 +1,4 @@
+import type { ActionKind } from '../channels/action.ts';
 import type { Trx } from '../database/connect.ts';
 import type { ChannelName } from '../database/tables.ts';
 import type { Clinic } from '../history/clinic.ts';
@@ -24,6 +25,8 @@ export interface IncomingReply {
   /** The message of ours it answers, where the provider tells. */
   messageId?: string;
   text: string;
+  /** The button that was tapped instead of writing. */
+  tapped?: ActionKind;
   /** Unique on the channel: the provider's id of the text. */
   dedupeKey: string;
   receivedAt: Temporal.Instant;
@@ -49,7 +52,8 @@ export async function recordReply(
   now: Temporal.Instant,
 ): Promise<RecordedReply> {
   const text = storable(reply.text);
-  const meaning = meaningOf(text);
+  const { tapped } = reply;
+  const meaning = tapped === undefined ? meaningOf(text) : meaningOfTap(tapped);
   const match = await matchReply(trx, clinic.id, reply, now);
   await lockPatients(trx, clinic.id, known([match.patientId, match.ownerId]), 'update');
   await lockAddresses(trx, clinic.id, known([match.address]), 'update');
@@ -65,9 +69,14 @@ export async function recordReply(
   if (kept !== null) {
     const data = { replyId: kept.id, messageId, channel, meaning };
     await tellHost(trx, clinic.id, [{ type: 'thread.message', patientId, data }], now);
-    await act({ trx, clinic, channel, match, now, text }, meaning);
+    const asksForTime = tapped === 'other-time';
+    await act({ trx, clinic, channel, match, now, text, asksForTime }, meaning);
   }
   return { id: kept?.id ?? null, meaning, patientId, messageId };
+}
+
+function meaningOfTap(tapped: ActionKind): Meaning {
+  return tapped === 'other-time' ? 'other' : tapped;
 }
 
 function known(keys: readonly (string | null)[]): string[] {
@@ -86,6 +95,7 @@ interface Answer {
   match: ReplyMatch;
   now: Temporal.Instant;
   text: string;
+  asksForTime: boolean;
 }
 
 async function act(answer: Answer, meaning: Meaning): Promise<void> {
@@ -95,6 +105,7 @@ async function act(answer: Answer, meaning: Meaning): Promise<void> {
   else if (match.message === null) await tellStaffWho(answer);
   else if (meaning === 'confirm') await confirm(answer);
   else if (meaning === 'cancel') await cancel(answer);
+  else if (answer.asksForTime) await askForTime(answer);
   if (match.message !== null) {
     await stampAnswer(trx, clinic.id, match.message.id, 'replied', now);
   }
@@ -128,6 +139,13 @@ async function cancel(answer: Answer): Promise<void> {
   if (!coming) return;
   await setConfirmation(trx, clinic.id, coming, 'declined', now);
   await askStaff(answer, 'cancel', staffTexts(clinic.language).cannotCome);
+}
+
+async function askForTime(answer: Answer): Promise<void> {
+  const { trx, clinic, match, now } = answer;
+  const coming = match.message && (await meantAppointment(trx, clinic.id, match.message, now));
+  const { otherTime, wantsTime } = staffTexts(clinic.language);
+  await askStaff(answer, 'other-time', coming ? otherTime : wantsTime);
 }
 
 /** It is known who may have written, but not who did: staff decide. */

@@ -135,6 +135,23 @@ export async function findMessageOfProvider(
   return row?.id ?? null;
 }
 
+/** That message, if it went to that address. */
+export async function findMessageTo(
+  trx: Trx,
+  clinicId: string,
+  { id, channel, address }: { id: string; channel: ChannelName; address: string },
+): Promise<string | null> {
+  const row = await trx
+    .selectFrom('messages')
+    .select('id')
+    .where('clinic_id', '=', clinicId)
+    .where('id', '=', id)
+    .where('channel', '=', channel)
+    .where('address', '=', address)
+    .executeTakeFirst();
+  return row?.id ?? null;
+}
+
 /** The last message that went to each person at this address since then, the latest first. */
 export async function findMessagesTo(
   trx: Trx,

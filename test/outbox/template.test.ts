@@ -300,6 +300,7 @@ t.test('an e-mail escapes values and always has HTML', async (t) => {
     subject: 'S',
     text: '<b>"Rock & Roll"</b>',
     html: '<i>&lt;b&gt;&quot;Rock &amp; Roll&quot;&lt;/b&gt;</i> <a href="https://r.example/l/a?b=1&amp;c=2">x</a>',
+    values: [{ name: 'clinic.name', value: '<b>"Rock & Roll"</b>' }],
   });
   const plain = render('{{clinic.name}}\nДа: {{link.confirm}}.\n\nЖдём!', given, {
     channel: 'email',
@@ -310,6 +311,20 @@ t.test('an e-mail escapes values and always has HTML', async (t) => {
   );
   const sms = render('x', facts());
   t.equal(sms.ok && sms.html, null);
+});
+
+t.test('what stands in a text is told by name, in the order of first use', async (t) => {
+  const rendered = render(
+    {
+      subject: '{{clinic.name}}',
+      text: '{{patient.name.preferred|друг}}, {{link.confirm}} {{patient.name.preferred|you}}',
+    },
+    facts({ patientName: { family: null, given: null, middle: null, preferred: null } }),
+  );
+  t.same(rendered.ok && rendered.values, [
+    { name: 'patient.name.preferred', value: 'друг' },
+    { name: 'link.confirm', value: 'https://r.example/l/a?b=1&c=2' },
+  ]);
 });
 
 t.test('HTML made from a text has only our own tags', async () => {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { equalBytes } from '../../secrets.ts';
+import { readActionId } from '../action.ts';
 import { type Fields, isFields, readJson, textOf, wholeNumber } from '../call.ts';
 import type {
   CallbackVerdict,
@@ -38,17 +39,23 @@ export function parseCallback(request: RawRequest): ParsedCallback {
   const update = isFields(json) ? json : {};
   const number = wholeNumber(update.update_id);
   const news = number === null ? null : newsIn(update);
-  const events: NormalizedEvent[] = [];
-  if (news !== null) {
-    const { at, ...told } = news;
-    events.push({
-      ...told,
-      dedupeKey: `telegram:${number}`,
-      occurredAt: at ?? request.receivedAt,
-      raw: { update_id: number },
-    });
-  }
+  const events = news === null ? [] : eventsOf(news, `telegram:${number}`, request);
   return { events, reply: replyTo(update) };
+}
+
+/** A tap also proves that its message came, of which Telegram tells nothing else. */
+function eventsOf(
+  { at, ...news }: News,
+  dedupeKey: string,
+  request: RawRequest,
+): NormalizedEvent[] {
+  const base = { occurredAt: at ?? request.receivedAt, raw: { update: dedupeKey } };
+  const told: NormalizedEvent = { ...base, ...news, dedupeKey };
+  const id = news.type === 'inbound' ? news.action?.id : undefined;
+  const clientRef = id === undefined ? null : readActionId(id)?.messageId;
+  if (!clientRef || news.type !== 'inbound') return [told];
+  const read = { type: 'status', status: 'read', clientRef, address: news.from } as const;
+  return [told, { ...base, ...read, dedupeKey: `${dedupeKey}:read` }];
 }
 
 type News = (InboundNews | SuppressionNews) & { at: Temporal.Instant | null };
