@@ -8,6 +8,8 @@ export interface Metrics {
   requestSeconds: Histogram<'method' | 'route' | 'status'>;
   /** How messages ended up, as the dispatcher of this process saw it. */
   messages: Counter<'outcome'>;
+  /** How often a rule was held because it would send far more than usual. */
+  anomalies: Counter;
   waitingClinics: Gauge<'kind'>;
   /** Calls to webhooks of hosts that this process made. */
   webhookCalls: Counter<'outcome'>;
@@ -42,6 +44,11 @@ export function createMetrics(health: Health): Metrics {
       labelNames: ['outcome'],
       registers,
     }),
+    anomalies: new Counter({
+      name: 'retorno_rule_anomalies_total',
+      help: 'Rules that this process held because they would send far more than on a usual day.',
+      registers,
+    }),
     waitingClinics: new Gauge({
       name: 'retorno_clinics_waiting',
       help: 'Clinics whose work is due and not yet served, by kind of work.',
@@ -59,8 +66,9 @@ export function createMetrics(health: Health): Metrics {
 
 /** Adds up what a dispatcher's share of work came to. */
 export function countShare(
-  { messages }: Metrics,
-  { remaining: _remaining, ...outcomes }: DispatchResult,
+  metrics: Pick<Metrics, 'messages' | 'anomalies'>,
+  { remaining: _remaining, anomalies, ...outcomes }: DispatchResult,
 ): void {
-  for (const [outcome, count] of Object.entries(outcomes)) messages.inc({ outcome }, count);
+  metrics.anomalies.inc(anomalies);
+  for (const [outcome, count] of Object.entries(outcomes)) metrics.messages.inc({ outcome }, count);
 }

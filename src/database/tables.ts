@@ -61,7 +61,7 @@ export interface KeyIndexTable {
 
 export interface ClinicWorkTable {
   clinic_id: string;
-  kind: 'plan' | 'dispatch' | 'reconcile';
+  kind: 'plan' | 'dispatch' | 'reconcile' | 'webhook' | 'desk';
   next_at: Nullable<Instant>;
   served_at: Generated<Instant>;
 }
@@ -318,6 +318,8 @@ export interface RulesTable {
   definition: Json<unknown>;
   active_from: Nullable<Instant>;
   planned_through: Nullable<Instant>;
+  backlog_day: Nullable<string>;
+  moved_from_version: Nullable<number>;
   created_at: Instant;
   updated_at: Instant;
   deleted_at: Nullable<Instant>;
@@ -356,8 +358,23 @@ export interface JourneysTable {
   step: Generated<number>;
   next_at: Nullable<Instant>;
   holdout: Generated<boolean>;
+  entered_at: Nullable<Instant>;
+  was_due_at: Nullable<Instant>;
   created_at: Instant;
   updated_at: Instant;
+}
+
+export interface RecallOverridesTable {
+  clinic_id: string;
+  rule_id: string;
+  patient_id: string;
+  after_period: Nullable<string>;
+  due_on: Nullable<string>;
+  due_for: Generated<string[]>;
+  disabled_until: Nullable<string>;
+  reason: Nullable<string>;
+  set_by: string;
+  set_at: Instant;
 }
 
 export type MessageState =
@@ -461,6 +478,20 @@ export interface ContactDaysTable {
   purpose: Purpose;
   local_day: string;
   message_id: Nullable<string>;
+  /** The contact made outside that it is. */
+  outside_id: Nullable<string>;
+}
+
+export interface OutsideContactsTable {
+  clinic_id: string;
+  id: string;
+  source: string;
+  event_id: string;
+  patient_id: string;
+  channel: ConsentChannel;
+  purpose: Purpose;
+  at: Instant;
+  created_at: Instant;
 }
 
 export interface DispatchDaysTable {
@@ -477,8 +508,8 @@ export interface RuleDaysTable {
   contacts: Generated<number>;
   cost_micros: Generated<number>;
   messages: Generated<number>;
-  /** When it was last asked whether the day is a usual one. */
-  looked_at: Nullable<Temporal.Instant>;
+  /** How many first contacts the last look at the day foresaw. */
+  foreseen: Nullable<number>;
   anomaly: Nullable<'held' | 'released'>;
   usual: Nullable<number>;
   waiting: Nullable<number>;
@@ -553,7 +584,11 @@ export interface TasksTable {
   rule_id: Nullable<string>;
   message_id: Nullable<string>;
   /** What the patient asked for; null where a rule asks staff to call. */
-  asks: Nullable<'answer' | 'cancel' | 'other-time' | 'rating' | 'details'>;
+  asks: Nullable<'answer' | 'cancel' | 'other-time' | 'rating' | 'details' | 'callback'>;
+  /** The conversation that it asks to answer. */
+  thread_id: Nullable<string>;
+  /** Whom to call where no patient is known. */
+  phone: Nullable<string>;
   state: 'open' | 'done';
   due_at: Instant;
   assignee: Nullable<string>;
@@ -578,6 +613,63 @@ export interface RepliesTable {
   meaning: 'stop' | 'start' | 'confirm' | 'cancel' | 'other';
   dedupe_key: string;
   received_at: Instant;
+}
+
+export interface ThreadsTable {
+  clinic_id: string;
+  id: string;
+  patient_id: Nullable<string>;
+  address: Nullable<string>;
+  channel: Nullable<Exclude<ChannelName, 'task'>>;
+  state: 'open' | 'closed';
+  waiting_since: Nullable<Instant>;
+  answer_by: Nullable<Instant>;
+  last_at: Instant;
+  created_at: Instant;
+  updated_at: Instant;
+}
+
+export interface CallbacksTable {
+  clinic_id: string;
+  id: string;
+  patient_id: Nullable<string>;
+  phone: Nullable<string>;
+  note: string;
+  requested_at: Instant;
+}
+
+export type StaffTopic = 'task' | 'thread' | 'callback' | 'digest';
+
+export interface StaffTable {
+  clinic_id: string;
+  name: string;
+  email: Nullable<string>;
+  phone: Nullable<string>;
+  notify: StaffTopic[];
+  language: string;
+  digest_at: Nullable<Instant>;
+  created_at: Instant;
+  updated_at: Instant;
+}
+
+export interface StaffNoticesTable {
+  clinic_id: string;
+  id: string;
+  staff: string;
+  channel: 'sms' | 'email';
+  topic: StaffTopic;
+  state: Generated<'waiting' | 'sending' | 'sent' | 'failed' | 'unknown' | 'expired'>;
+  reason: Nullable<string>;
+  next_at: Nullable<Instant>;
+  lease_until: Nullable<Instant>;
+  attempt_no: Generated<number>;
+  provider: Nullable<string>;
+  provider_message_id: Nullable<string>;
+  subject: Nullable<string>;
+  text: Nullable<string>;
+  sent_at: Nullable<Instant>;
+  created_at: Instant;
+  updated_at: Instant;
 }
 
 export interface WebhooksTable {
@@ -663,15 +755,21 @@ export interface Tables {
   attempts: AttemptsTable;
   receipts: ReceiptsTable;
   contact_days: ContactDaysTable;
+  outside_contacts: OutsideContactsTable;
   dispatch_days: DispatchDaysTable;
   rule_days: RuleDaysTable;
   capacities: CapacitiesTable;
   holdout_assignments: HoldoutAssignmentsTable;
+  recall_overrides: RecallOverridesTable;
   treatments: TreatmentsTable;
   payments: PaymentsTable;
   segments: SegmentsTable;
   tasks: TasksTable;
   replies: RepliesTable;
+  threads: ThreadsTable;
+  callbacks: CallbacksTable;
+  staff: StaffTable;
+  staff_notices: StaffNoticesTable;
   webhooks: WebhooksTable;
   host_events: HostEventsTable;
   webhook_deliveries: WebhookDeliveriesTable;

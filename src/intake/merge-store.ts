@@ -27,12 +27,21 @@ export async function pointAtSurvivors(
   );
 }
 
+const movedTables = [
+  'visits',
+  'appointments',
+  'treatments',
+  'payments',
+  'outside_contacts',
+  'opt_outs',
+] as const;
+
 export async function moveToSurvivors(
   trx: Trx,
   clinicId: string,
   pairs: readonly MergedPair[],
 ): Promise<void> {
-  for (const table of ['visits', 'appointments', 'treatments', 'payments', 'opt_outs'] as const) {
+  for (const table of movedTables) {
     await sql`
       update ${sql.table(table)} o set patient_id = r.survivor
       from ${pairRows(pairs)}

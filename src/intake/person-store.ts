@@ -278,6 +278,9 @@ export async function erasePersons(
   await sql`delete from payments where clinic_id = ${clinicId} and patient_id = ${erased}`.execute(
     trx,
   );
+  await sql`delete from outside_contacts where clinic_id = ${clinicId} and patient_id = ${erased}`.execute(
+    trx,
+  );
   await sql`delete from treatments where clinic_id = ${clinicId} and patient_id = ${erased}`.execute(
     trx,
   );

@@ -5,6 +5,7 @@ import type { HostId } from '../history/host-id.ts';
 import { applyCapacities } from './apply-capacities.ts';
 import { applyMerges } from './apply-merges.ts';
 import { applyDirectory, applyObjects, type Objects } from './apply-objects.ts';
+import { applyOutsideContacts } from './apply-outside-contacts.ts';
 import { applyConsents, applyErasures, applyPatients } from './apply-patients.ts';
 import { applyPayments } from './apply-payments.ts';
 import { applyTreatments } from './apply-treatments.ts';
@@ -13,7 +14,6 @@ import { patientsOf, type ReadEvent } from './event.ts';
 import { blankEventsOf, type EventRecord, keepEvents } from './event-store.ts';
 import type { Effect } from './event-types.ts';
 import { loadKnown } from './object-store.ts';
-import { bookContactDays } from './outside-contact-store.ts';
 import { groupBySource, keyOf, openBook, personOf, survivorOf } from './person-book.ts';
 import type { StoredPerson } from './person-store.ts';
 import { compareWatermarks } from './watermark.ts';
@@ -140,12 +140,13 @@ async function applyFresh(
   await applyObjects(batch, visits);
   await applyTreatments(batch);
   await applyPayments(batch);
-  await applyCapacities(batch);
   await applyDirectory(batch);
   await applyConsents(batch);
   keepOthers(batch, appointments);
-  await bookOutsideContacts(batch);
+  await applyOutsideContacts(batch, retired);
   const erased = await applyErasures(batch);
+  // After all rows that a sender may hold: whoever gives slots away may be waited for here.
+  await applyCapacities(batch);
   await tellHost(trx, clinicId, callbacksIn(batch), now);
   await keepEvents(trx, clinicId, recordsOf(batch), [...batch.touched], now);
   if (erased.length > 0) await blankEventsOf(trx, clinicId, erased);
@@ -175,17 +176,6 @@ function keepOthers(batch: Batch, appointments: Objects): void {
     item.isBlank = person.is_erased;
     batch.touched.add(person.id);
   }
-}
-
-/** A contact made outside is one of the few that a person gets. */
-async function bookOutsideContacts({ trx, clinicId, items }: Batch): Promise<void> {
-  const contacts = items.flatMap(({ event: { effect }, patientId, isBlank }) => {
-    const contact = effect.kind === 'kept' ? (effect.contact ?? null) : null;
-    if (contact === null || patientId === null || isBlank) return [];
-    const { channel, purpose, atMs } = contact;
-    return purpose === 'transactional' ? [] : [{ patientId, channel, purpose, atMs }];
-  });
-  await bookContactDays(trx, clinicId, contacts);
 }
 
 function personNamed(

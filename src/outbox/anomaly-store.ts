@@ -1,15 +1,17 @@
 import { sql } from 'kysely';
+import { channelNames } from '../channels/channel.ts';
 import type { Trx } from '../database/connect.ts';
-import { withdrawableStates } from './message.ts';
+import type { HeldReason } from './guard.ts';
 
 /** What rules send on usual days, and which are held because today is none. */
 
 export interface RuleDay {
   ruleId: string;
-  lookedAt: Temporal.Instant | null;
+  /** How many first contacts the last look at today foresaw. */
+  foreseen: number | null;
   anomaly: 'held' | 'released' | null;
   contactsToday: number;
-  /** First contacts of each day before today on which there were any. */
+  /** First contacts of the last days before today on which there were any. */
   days: number[];
 }
 
@@ -17,13 +19,14 @@ export async function readRuleDays(
   trx: Trx,
   clinicId: string,
   ruleIds: readonly string[],
-  { today, since }: { today: string; since: string },
+  today: string,
+  daysMax: number,
 ): Promise<RuleDay[]> {
   const { rows } = await sql<RuleDay>`
-    select r.id as "ruleId", t.looked_at as "lookedAt", t.anomaly, coalesce(t.contacts, 0) as "contactsToday",
+    select r.id as "ruleId", t.foreseen, t.anomaly, coalesce(t.contacts, 0) as "contactsToday",
       array(select d.contacts from rule_days d
-        where d.clinic_id = ${clinicId} and d.rule_id = r.id and d.contacts > 0
-          and d.local_day >= ${since}::date and d.local_day < ${today}::date) as days
+        where d.clinic_id = ${clinicId} and d.rule_id = r.id and d.contacts > 0 and d.local_day < ${today}::date
+        order by d.local_day desc limit ${daysMax}) as days
     from unnest(${[...ruleIds]}::uuid[]) as r (id)
     left join rule_days t on t.clinic_id = ${clinicId} and t.rule_id = r.id and t.local_day = ${today}::date
     order by r.id`.execute(trx);
@@ -32,51 +35,67 @@ export async function readRuleDays(
 
 export interface WaitingQuestion {
   ruleId: string;
+  now: Temporal.Instant;
   /** What waits for its first contact and is due before. */
   before: Temporal.Instant;
-  now: Temporal.Instant;
+  /** Journeys that are not asked about. */
+  except: ReadonlySet<string>;
   /** Counting ends there. */
   most: number;
 }
 
+/** What waits for its turn alone, or for people to release it; other obstacles lie with the patient or the clinic. */
+const countedReasons: readonly HeldReason[] = [
+  'anomaly',
+  'send-window',
+  'channel-paused',
+  'frequency-cap',
+  'lower-priority',
+  'daily-limit',
+];
+
+/** How many patients wait for their first contact by a rule. */
 export async function countWaiting(
   trx: Trx,
   clinicId: string,
-  { ruleId, before, now, most }: WaitingQuestion,
+  { ruleId, now, before, except, most }: WaitingQuestion,
 ): Promise<number> {
   const { rows } = await sql<{ waiting: number }>`
     select count(*)::int as waiting from (
-      select from messages m
-      where m.clinic_id = ${clinicId} and m.rule_id = ${ruleId} and m.state = any(${[...withdrawableStates]}::text[])
-        and m.attempt_no = 0 and (m.next_at < ${before} or m.state = 'claimed') and m.expires_at > ${now}
+      select m.journey_id
+      from unnest(${[...channelNames]}::text[]) as c (channel)
+      join messages m on m.clinic_id = ${clinicId} and m.channel = c.channel
+        and m.state in ('scheduled', 'held', 'retry') and m.next_at < ${before}
+      where m.rule_id = ${ruleId} and m.attempt_no = 0 and m.expires_at > ${now}
+        and (m.state <> 'held' or m.reason = any(${[...countedReasons]}::text[]))
+        and m.journey_id <> all(${[...except]}::uuid[])
         and not exists (
           select from messages b where b.clinic_id = ${clinicId} and b.journey_id = m.journey_id and b.attempt_no > 0)
-      limit ${most}) w`.execute(trx);
+      group by m.journey_id limit ${most}) w`.execute(trx);
   return rows[0]?.waiting ?? 0;
 }
 
-export interface Look {
-  ruleId: string;
-  isHeld: boolean;
-  usual: number | null;
-  waiting: number | null;
+/**
+ * Until the transaction ends, whoever holds a rule's day and whoever releases it wait for each other, so that
+ * no release misses what is being held. It is taken before all other turns of the rule.
+ */
+export async function lockRelease(trx: Trx, clinicId: string, ruleId: string): Promise<void> {
+  const turn = `rule-release/${clinicId}/${ruleId}`;
+  await sql`select pg_advisory_xact_lock(hashtextextended(${turn}, 0))`.execute(trx);
 }
 
-/** A release stands for the day. */
-export async function keepLook(
+export async function isReleased(
   trx: Trx,
   clinicId: string,
+  ruleId: string,
   today: string,
-  { ruleId, isHeld, usual, waiting }: Look,
-  now: Temporal.Instant,
-): Promise<void> {
-  await sql`
-    insert into rule_days as d (clinic_id, rule_id, local_day, looked_at, anomaly, usual, waiting)
-    values (${clinicId}, ${ruleId}, ${today}, ${now}, ${isHeld ? 'held' : null}, ${usual}, ${waiting})
-    on conflict (clinic_id, rule_id, local_day) do update set looked_at = excluded.looked_at,
-      anomaly = coalesce(d.anomaly, excluded.anomaly), usual = excluded.usual, waiting = excluded.waiting`.execute(
+): Promise<boolean> {
+  const { rows } = await sql`
+    select from rule_days
+    where clinic_id = ${clinicId} and rule_id = ${ruleId} and local_day = ${today}::date and anomaly = 'released'`.execute(
     trx,
   );
+  return rows.length > 0;
 }
 
 export interface Anomaly {

@@ -1,12 +1,17 @@
 import { sql } from 'kysely';
+import { channelNames } from '../channels/channel.ts';
 import type { Trx } from '../database/connect.ts';
+import type { Guard } from './guard.ts';
 import type { Pool } from './places.ts';
 
-/** Until the transaction ends nobody else of the clinic gives slots away. */
-export async function lockCapacity(trx: Trx, clinicId: string): Promise<void> {
-  await sql`select pg_advisory_xact_lock(hashtextextended(${`capacity/${clinicId}`}, 0))`.execute(
+/** Whether the host tells of slots at all. */
+export async function tellsCapacity(trx: Trx, clinicId: string, today: string): Promise<boolean> {
+  const { rows } = await sql<{ tells: boolean }>`
+    select exists (
+      select from capacities where clinic_id = ${clinicId} and local_day >= ${today}::date) as tells`.execute(
     trx,
   );
+  return rows[0]?.tells ?? false;
 }
 
 /** The slots of today and later, by kind. */
@@ -18,57 +23,56 @@ export async function findPools(trx: Trx, clinicId: string, today: string): Prom
   return rows;
 }
 
-/** The rule's own terms: what it invites to. */
-export interface InvitingRule {
-  ruleId: string;
-  isInviting: boolean;
+/** What a rule names that invites to it. */
+export interface RuleWish {
   services: string[];
   practitioners: string[];
 }
 
-export async function findInvitingRules(
+export async function findRuleWishes(
   trx: Trx,
   clinicId: string,
   ruleIds: readonly string[],
-): Promise<Map<string, InvitingRule>> {
-  const { rows } = await sql<InvitingRule>`
-    select id as "ruleId",
-      definition ->> 'purpose' <> 'transactional' and coalesce((definition -> 'unlessBooked')::boolean, false) as "isInviting",
-      coalesce(definition #> '{trigger,services}', '[]') as services,
+): Promise<Map<string, RuleWish>> {
+  const { rows } = await sql<RuleWish & { ruleId: string }>`
+    select id as "ruleId", coalesce(definition #> '{trigger,services}', '[]') as services,
       coalesce(definition #> '{trigger,practitioners}', '[]') as practitioners
     from rules where clinic_id = ${clinicId} and id = any(${[...ruleIds]}::uuid[])`.execute(trx);
-  return new Map(rows.map((row) => [row.ruleId, row]));
+  return new Map(rows.map(({ ruleId, ...wish }) => [ruleId, wish]));
 }
 
 export interface OpenInvitation {
   ruleId: string;
-  scope: string | null;
-  practitionerId: string | null;
-  serviceIds: string[] | null;
+  anchor: Guard['anchor'] | null;
   count: number;
 }
 
-/** First contacts since then whose patients have neither booked nor come; each journey once. */
+/**
+ * Journeys whose first message left since then, whatever has become of their rule, and whose patients have
+ * neither booked nor come. What a provider refused for good has invited nobody.
+ */
 export async function findOpenInvitations(
   trx: Trx,
   clinicId: string,
   since: Temporal.Instant,
 ): Promise<OpenInvitation[]> {
   const { rows } = await sql<OpenInvitation>`
-    select i.rule_id as "ruleId", i.anchor ->> 'scope' as scope, i.anchor ->> 'practitionerId' as "practitionerId",
-      i.anchor -> 'serviceIds' as "serviceIds", count(*)::int as count
-    from (
-      select distinct on (m.journey_id) m.rule_id, m.patient_id, m.guard -> 'anchor' as anchor,
-        coalesce(m.sent_at, m.updated_at) as left_at
-      from messages m
-      where m.clinic_id = ${clinicId} and m.rule_id in (
-          select id from rules where clinic_id = ${clinicId} and state = 'active'
-            and definition ->> 'purpose' <> 'transactional')
-        and m.journey_id is not null and m.attempt_no > 0 and m.state in ('sending', 'unknown', 'sent', 'delivered', 'read')
-        and coalesce(m.guard ->> 'unlessBooked', 'false') = 'true'
-        and m.updated_at >= ${since} and coalesce(m.sent_at, m.updated_at) >= ${since}
-      order by m.journey_id, m.step
-    ) i
+    with lately as (
+      select distinct m.journey_id from messages m
+      where m.clinic_id = ${clinicId} and m.updated_at >= ${since} and m.attempt_no > 0
+        and m.journey_id is not null and m.guard ->> 'unlessBooked' = 'true' and m.purpose in ('care', 'marketing')
+    ), invited as (
+      select first.* from lately l
+      cross join lateral (
+        select m.rule_id, m.patient_id, m.guard -> 'anchor' as anchor, coalesce(m.sent_at, m.updated_at) as left_at
+        from messages m
+        where m.clinic_id = ${clinicId} and m.journey_id = l.journey_id and m.attempt_no > 0
+          and m.state not in ('failed', 'expired', 'cancelled', 'suppressed')
+        order by coalesce(m.sent_at, m.updated_at), m.id limit 1
+      ) first
+      where first.left_at >= ${since}
+    )
+    select i.rule_id as "ruleId", i.anchor, count(*)::int as count from invited i
     where not exists (
         select from appointments a where a.clinic_id = ${clinicId} and a.patient_id = i.patient_id
           and a.deleted_at is null and a.booked_at >= i.left_at
@@ -76,6 +80,44 @@ export async function findOpenInvitations(
       and not exists (
         select from attendances v where v.clinic_id = ${clinicId} and v.patient_id = i.patient_id
           and v.anchor_at >= i.left_at)
-    group by 1, 2, 3, 4`.execute(trx);
+    group by i.rule_id, i.anchor`.execute(trx);
+  return rows;
+}
+
+export interface WaitingInvitation {
+  journeyId: string;
+  ruleId: string;
+  dueAt: Temporal.Instant;
+  anchor: Guard['anchor'] | null;
+}
+
+export interface QueueQuestion {
+  now: Temporal.Instant;
+  limit: number;
+  /** Journeys that are not asked about. */
+  except: ReadonlySet<string>;
+}
+
+/** All that wait now for their invitation, by whatever rule and on whatever channel: the most overdue first. */
+export async function findWaitingInvitations(
+  trx: Trx,
+  clinicId: string,
+  { now, limit, except }: QueueQuestion,
+): Promise<WaitingInvitation[]> {
+  const { rows } = await sql<WaitingInvitation>`
+    select w.journey_id as "journeyId", w.rule_id as "ruleId", j.due_at as "dueAt", w.anchor
+    from (
+      select distinct on (m.journey_id) m.journey_id, m.rule_id, m.guard -> 'anchor' as anchor
+      from unnest(${[...channelNames]}::text[]) as c (channel)
+      join messages m on m.clinic_id = ${clinicId} and m.channel = c.channel
+        and m.state in ('scheduled', 'held', 'retry') and m.next_at <= ${now} and m.expires_at > ${now}
+      where m.journey_id <> all(${[...except]}::uuid[]) and m.purpose in ('care', 'marketing')
+        and m.guard ->> 'unlessBooked' = 'true'
+        and not exists (
+          select from messages b where b.clinic_id = ${clinicId} and b.journey_id = m.journey_id and b.attempt_no > 0)
+      order by m.journey_id
+    ) w
+    join journeys j on j.clinic_id = ${clinicId} and j.id = w.journey_id
+    order by j.due_at, j.id limit ${limit}`.execute(trx);
   return rows;
 }

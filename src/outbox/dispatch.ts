@@ -56,6 +56,8 @@ export interface DispatchResult {
   held: number;
   failed: number;
   unknown: number;
+  /** Rules that are held from now on because today is no usual day. */
+  anomalies: number;
   /** The limit was reached, or somebody was writing to a patient: more may be due. */
   remaining: boolean;
 }
@@ -98,7 +100,7 @@ export async function dispatchClinic(
 }
 
 function noResult(): DispatchResult {
-  return { sent: 0, suppressed: 0, held: 0, failed: 0, unknown: 0, remaining: false };
+  return { sent: 0, suppressed: 0, held: 0, failed: 0, unknown: 0, anomalies: 0, remaining: false };
 }
 
 interface Opened {
@@ -214,7 +216,7 @@ interface BegunBatch extends BeginResult {
 }
 
 const nothing: BeginResult = Object.freeze({
-  ...{ calls: [], delivered: 0, suppressed: 0, held: 0, busy: 0 },
+  ...{ calls: [], delivered: 0, suppressed: 0, held: 0, busy: 0, anomalies: [] },
 });
 
 async function begin(share: Share, channel: Channel, most: number): Promise<BegunBatch> {
@@ -241,6 +243,13 @@ async function begin(share: Share, channel: Channel, most: number): Promise<Begu
   result.sent += begun.delivered;
   result.suppressed += begun.suppressed;
   result.held += begun.held;
+  result.anomalies += begun.anomalies.length;
+  for (const { ruleId } of begun.anomalies) {
+    deps.log.warn(
+      { clinicId: clinic.id, ruleId },
+      'A rule is held: it would send far more than usual.',
+    );
+  }
   if (begun.busy > 0) result.remaining = true;
   const pace =
     perSecond === null ? null : { startMs: startedMs + begun.delayMs, gapMs: 1000 / perSecond };

@@ -1,9 +1,15 @@
 import { addToDay, localDay, startOfDay } from '../local-time.ts';
-import { countWaiting, keepLook, type RuleDay, readRuleDays } from './anomaly-store.ts';
+import {
+  countWaiting,
+  isReleased,
+  lockRelease,
+  type RuleDay,
+  readRuleDays,
+} from './anomaly-store.ts';
 import type { GuardFacts } from './guard-store.ts';
 import type { LimitTerms } from './hold-over-limits.ts';
 import { heldUntilTomorrow } from './judge-message.ts';
-import { findBegunJourneys, findLimits } from './rule-days-store.ts';
+import { findLimits } from './rule-days-store.ts';
 
 /**
  * A rule that would send many times what it usually does in a day has met a wrong import, or was changed by
@@ -13,10 +19,8 @@ import { findBegunJourneys, findLimits } from './rule-days-store.ts';
 const sendingDaysNeeded = 14;
 const contactsAllowed = 50;
 const timesUsual = 5;
-/** Of which days the usual one is the middle. */
-const daysKnown = 'P60D';
-/** What arrives after the first look of a day waits at most so long for the next one. */
-const lookAgain = Temporal.Duration.from('PT10M');
+/** Of how many sending days, the last ones, the usual one is the middle. */
+const sendingDaysMax = 60;
 
 /** @param days first contacts of each day on which there were any. @returns null while there are too few. */
 export function usualDay(days: readonly number[]): number | null {
@@ -32,51 +36,68 @@ export function mostOfDay(usual: number): number {
   return Math.max(contactsAllowed, Math.floor(usual * timesUsual));
 }
 
-/** Holds the first contacts of rules for which today is no usual day. @returns the rules held anew. */
+/** What was found when a rule's day was looked at. */
+export interface Look {
+  ruleId: string;
+  day: string;
+  isHeld: boolean;
+  /** First contacts of the day, those that have left and those that wait. */
+  foreseen: number;
+  usual: number;
+  /** Counted no further than is needed to know. */
+  waiting: number;
+}
+
+/** Holds these first contacts where today is no usual day of their rule. */
 export async function holdAnomalies(
-  goers: readonly GuardFacts[],
+  firsts: readonly GuardFacts[],
   terms: LimitTerms,
-): Promise<string[]> {
+): Promise<Look[]> {
+  if (firsts.length === 0) return [];
   const { trx, clinic, now, verdicts } = terms;
-  const fresh = goers.filter(
-    ({ attemptNo, ruleId, journeyId }) => attemptNo === 0 && ruleId !== null && journeyId !== null,
-  );
-  if (fresh.length === 0) return [];
-  const byRule = Map.groupBy(fresh, ({ ruleId }) => ruleId ?? '');
+  const byRule = Map.groupBy(firsts, ({ ruleId }) => ruleId ?? '');
   const today = localDay(now, clinic.timeZone);
-  const since = addToDay(today, `-${daysKnown}`);
-  const days = await readRuleDays(trx, clinic.id, [...byRule.keys()], { today, since });
-  const heldAnew: string[] = [];
+  const days = await readRuleDays(trx, clinic.id, [...byRule.keys()], today, sendingDaysMax);
+  const looks: Look[] = [];
   for (const day of days) {
-    const isNew = day.anomaly === null && (await isAnomaly(day, today, terms));
-    if (isNew) heldAnew.push(day.ruleId);
-    if (day.anomaly !== 'held' && !isNew) continue;
     const wanted = byRule.get(day.ruleId) ?? [];
-    const journeyIds = wanted.flatMap(({ journeyId }) => journeyId ?? []);
-    const begun = await findBegunJourneys(trx, clinic.id, journeyIds);
+    const journeys = new Set(wanted.map(({ journeyId }) => journeyId)).size;
+    const look = day.anomaly === null ? await lookAt(day, journeys, today, terms) : null;
+    if (look !== null) looks.push(look);
+    if (day.anomaly !== 'held' && look?.isHeld !== true) continue;
+    await lockRelease(trx, clinic.id, day.ruleId);
+    if (await isReleased(trx, clinic.id, day.ruleId, today)) continue;
     for (const facts of wanted) {
-      if (facts.journeyId !== null && begun.has(facts.journeyId)) continue;
       verdicts.set(facts.id, heldUntilTomorrow('anomaly', facts, clinic, now));
     }
   }
-  return heldAnew;
+  return looks;
 }
 
-async function isAnomaly(
-  { ruleId, lookedAt, contactsToday, days }: RuleDay,
+/**
+ * What the last look at the day foresaw may leave; beyond it, somebody has arrived since, and all are counted
+ * anew. @returns null where there is nothing to look at.
+ */
+async function lookAt(
+  { ruleId, foreseen, contactsToday, days }: RuleDay,
+  journeys: number,
   today: string,
-  { trx, clinic, now }: LimitTerms,
-): Promise<boolean> {
+  { trx, clinic, now, stayers }: LimitTerms,
+): Promise<Look | null> {
   const usual = usualDay(days);
-  if (usual === null) return false;
-  const isFresh = lookedAt !== null && Temporal.Instant.compare(lookedAt.add(lookAgain), now) > 0;
-  if (isFresh) return false;
-  const [limited] = await findLimits(trx, clinic.id, [ruleId]);
+  if (usual === null) return null;
+  if (foreseen !== null && contactsToday + journeys <= foreseen) return null;
   const most = mostOfDay(usual);
-  const before = startOfDay(addToDay(today, 'P1D'), clinic.timeZone);
-  const waiting = await countWaiting(trx, clinic.id, { ruleId, before, now, most: most + 1 });
-  const wouldSend = Math.min(contactsToday + waiting, limited?.limits.perDay ?? Infinity);
+  const [limited] = await findLimits(trx, clinic.id, [ruleId]);
+  if ((limited?.limits.perDay ?? Number.POSITIVE_INFINITY) <= most) return null;
+  const waiting = await countWaiting(trx, clinic.id, {
+    ruleId,
+    now,
+    before: startOfDay(addToDay(today, 'P1D'), clinic.timeZone),
+    except: stayers,
+    most: Math.max(most - contactsToday, 0) + 1,
+  });
+  const wouldSend = contactsToday + waiting;
   const isHeld = wouldSend > most;
-  await keepLook(trx, clinic.id, today, { ruleId, isHeld, usual: Math.round(usual), waiting }, now);
-  return isHeld;
+  return { ruleId, day: today, isHeld, foreseen: wouldSend, usual: Math.round(usual), waiting };
 }

@@ -4,7 +4,9 @@ import { addToDay, localDay } from '../local-time.ts';
 import { amountToMicros } from '../money.ts';
 import type { Verdict } from './guard.ts';
 import type { GuardFacts } from './guard-store.ts';
-import { heldUntilTomorrow } from './judge-message.ts';
+import { holdAnomalies, type Look } from './hold-anomalies.ts';
+import { holdOverCapacity } from './hold-over-capacity.ts';
+import { heldForTurn, heldUntilTomorrow } from './judge-message.ts';
 import {
   addToRuleDays,
   type DaySpending,
@@ -18,8 +20,9 @@ import {
 } from './rule-days-store.ts';
 
 /**
- * The hard stops of rules: so many first contacts a day, so much money a period. They are counted in the
- * transaction that commits the intent to send, by one sender at a time, so that none goes beyond them.
+ * The hard stops of rules: a day that is not usual, the clinic's free slots, so many first contacts a day, so
+ * much money or so many messages a period. They are counted in the transaction that commits the intent to
+ * send, by one sender at a time, so that none goes beyond them.
  */
 
 export interface Priced {
@@ -45,53 +48,137 @@ export interface LimitTerms {
   stayers: ReadonlySet<string>;
 }
 
-/** Holds what would go beyond its rule's limits. @returns what those that may go count, of all rules. */
+export interface WithinLimits {
+  /** What those that may go count, of all rules. */
+  counted: Counted[];
+  /** At the days of rules. */
+  looks: Look[];
+}
+
+/** Holds what would go beyond its rule's limits, or the clinic's free slots. */
 export async function holdOverLimits(
   goers: readonly Priced[],
   terms: LimitTerms,
-): Promise<Counted[]> {
-  const { trx, clinic } = terms;
+): Promise<WithinLimits> {
+  const { trx, clinic, verdicts } = terms;
   // A further attempt was counted with the first.
   const fresh = goers.filter(({ facts }) => facts.attemptNo === 0 && facts.ruleId !== null);
-  const byRule = Map.groupBy(fresh, ({ facts }) => facts.ruleId ?? '');
+  if (fresh.length === 0) return { counted: [], looks: [] };
+  const going = () => fresh.filter(({ facts }) => verdicts.get(facts.id)?.state === 'go');
   const begun = await findBegunJourneys(
     trx,
     clinic.id,
     fresh.flatMap(({ facts }) => facts.journeyId ?? []),
   );
-  const limited = await findLimits(trx, clinic.id, [...byRule.keys()]);
+  const isFirst = ({ facts }: Priced) => facts.journeyId !== null && !begun.has(facts.journeyId);
+  const firsts = () =>
+    going()
+      .filter(isFirst)
+      .map(({ facts }) => facts);
+
+  const looks = await holdAnomalies(firsts(), terms);
+  const rules = await openRules(fresh, terms);
+  const left = leftOfRules(rules, going());
+  const unseated = await holdOverCapacity(firsts(), left, withStayers(fresh, terms));
+  const inner = withStayers(fresh, terms);
+  const byRule = Map.groupBy(going(), ({ facts }) => facts.ruleId ?? '');
+  const counted: Counted[] = [];
+  for (const [ruleId, wanted] of byRule) {
+    const rule = rules.get(ruleId) ?? { id: ruleId, limits: {}, spent: nothingSpent };
+    counted.push(...(await holdOfRule(rule, wanted.toSorted(byDue), isFirst, inner)));
+  }
+  for (const { facts } of going()) {
+    if (!unseated.has(facts.id)) continue;
+    verdicts.set(facts.id, heldForTurn('capacity', facts, clinic, terms.now));
+  }
+  return { counted, looks };
+}
+
+interface LimitedRule {
+  id: string;
+  limits: StoredLimits;
+  spent: Spent;
+}
+
+/** The rules with limits, which nobody else counts from now on. */
+async function openRules(
+  fresh: readonly Priced[],
+  { trx, clinic, now }: LimitTerms,
+): Promise<Map<string, LimitedRule>> {
+  const ruleIds = [...new Set(fresh.flatMap(({ facts }) => facts.ruleId ?? []))];
+  const limited = await findLimits(trx, clinic.id, ruleIds);
   await lockRuleDays(
     trx,
     clinic.id,
     limited.map(({ ruleId }) => ruleId),
   );
-  const limits = new Map(limited.map((each) => [each.ruleId, each.limits]));
-  const counted: Counted[] = [];
-  for (const [ruleId, wanted] of byRule) {
-    const rule = { id: ruleId, limits: limits.get(ruleId) ?? {} };
-    counted.push(...(await holdOfRule(rule, wanted.toSorted(byDueOfPriced), begun, terms)));
+  const rules = new Map<string, LimitedRule>();
+  for (const { ruleId: id, limits } of limited) {
+    rules.set(id, { id, limits, spent: await spentOfRule(trx, clinic, id, limits, now) });
   }
-  return counted;
+  return rules;
 }
 
-/** Counts what goes in the end. */
+/** How many more each rule may begin by its own limits, if their messages cost what these do. */
+function leftOfRules(
+  rules: ReadonlyMap<string, LimitedRule>,
+  fresh: readonly Priced[],
+): Map<string, number> {
+  const byRule = Map.groupBy(fresh, ({ facts }) => facts.ruleId ?? '');
+  return new Map(
+    [...rules.values()].map(({ id, limits: { perDay, budget, messages }, spent }) => {
+      const prices = (byRule.get(id) ?? []).map(({ costMicros }) => costMicros);
+      const price = Math.min(...prices.filter((costMicros) => costMicros > 0));
+      return [
+        id,
+        Math.min(
+          perDay === undefined ? unlimited : perDay - spent.contactsToday,
+          messages === undefined ? unlimited : messages.count - spent.messages,
+          budget === undefined || price === unlimited
+            ? unlimited
+            : Math.floor((amountToMicros(budget.amount) - spent.costMicros) / price),
+        ),
+      ];
+    }),
+  );
+}
+
+const unlimited = Number.POSITIVE_INFINITY;
+
+/** Who has been held meanwhile takes nobody's place either. */
+function withStayers(fresh: readonly Priced[], terms: LimitTerms): LimitTerms {
+  const held = fresh.flatMap(({ facts }) =>
+    terms.verdicts.get(facts.id)?.state === 'go' ? [] : (facts.journeyId ?? []),
+  );
+  return { ...terms, stayers: new Set([...terms.stayers, ...held]) };
+}
+
+/** Counts what goes in the end, and keeps what was seen of the day. */
 export async function countGoers(
-  counted: readonly Counted[],
+  { counted, looks }: WithinLimits,
   { trx, clinic, now, verdicts }: LimitTerms,
 ): Promise<void> {
-  const going = counted.filter(({ id }) => verdicts.get(id)?.state === 'go');
-  const sums = [...Map.groupBy(going, ({ ruleId }) => ruleId)].map(([ruleId, each]) =>
-    each.reduce<DaySpending>(
-      (sum, { contacts, costMicros }) => ({
-        ruleId,
-        contacts: sum.contacts + contacts,
-        costMicros: sum.costMicros + costMicros,
-        messages: sum.messages + 1,
-      }),
-      { ruleId, contacts: 0, costMicros: 0, messages: 0 },
-    ),
+  const sums = new Map<string, DaySpending>(
+    looks.map(({ ruleId, isHeld, foreseen, usual, waiting }) => [
+      ruleId,
+      { ...nothingOf(ruleId), anomaly: isHeld ? 'held' : null, foreseen, usual, waiting },
+    ]),
   );
-  await addToRuleDays(trx, clinic.id, localDay(now, clinic.timeZone), sums);
+  for (const { id, ruleId, contacts, costMicros } of counted) {
+    if (verdicts.get(id)?.state !== 'go') continue;
+    const sum = sums.get(ruleId) ?? nothingOf(ruleId);
+    sums.set(ruleId, {
+      ...sum,
+      contacts: sum.contacts + contacts,
+      costMicros: sum.costMicros + costMicros,
+      messages: sum.messages + 1,
+    });
+  }
+  await addToRuleDays(trx, clinic.id, localDay(now, clinic.timeZone), [...sums.values()]);
+}
+
+function nothingOf(ruleId: string): DaySpending {
+  return { ruleId, contacts: 0, costMicros: 0, messages: 0 };
 }
 
 /** What a rule has sent today, and spent in the days of its budget. */
@@ -111,40 +198,29 @@ export async function spentOfRule(
 }
 
 /** The longest due first. */
-export function byDue(one: GuardFacts, other: GuardFacts): number {
-  const [first, second] = [one.guard.since ?? '', other.guard.since ?? ''];
-  if (first === second) return one.id < other.id ? -1 : 1;
+function byDue(one: Priced, other: Priced): number {
+  const [first, second] = [one.facts.guard.since ?? '', other.facts.guard.since ?? ''];
+  if (first === second) return one.facts.id < other.facts.id ? -1 : 1;
   return first === '' || second === ''
     ? first.length - second.length
     : Temporal.Instant.compare(first, second);
 }
 
-function byDueOfPriced(one: Priced, other: Priced): number {
-  return byDue(one.facts, other.facts);
-}
-
 const nothingSpent: Spent = Object.freeze({ contactsToday: 0, costMicros: 0, messages: 0 });
 
 async function holdOfRule(
-  rule: { id: string; limits: StoredLimits },
+  { id: ruleId, limits, spent }: LimitedRule,
   wanted: readonly Priced[],
-  begun: ReadonlySet<string>,
+  isFirst: (message: Priced) => boolean,
   terms: LimitTerms,
 ): Promise<Counted[]> {
-  const { trx, clinic, now, verdicts } = terms;
-  const { perDay, budget, messages } = rule.limits;
-  const isLimited = Object.keys(rule.limits).length > 0;
-  const spent = isLimited
-    ? await spentOfRule(trx, clinic, rule.id, rule.limits, now)
-    : nothingSpent;
-  const isFirst = ({ facts }: Priced) => facts.journeyId !== null && !begun.has(facts.journeyId);
+  const { clinic, now, verdicts } = terms;
+  const { perDay, budget, messages } = limits;
   if (perDay !== undefined) {
-    const first = wanted.filter(isFirst);
-    const left = perDay - spent.contactsToday;
-    await keepToDay(rule.id, first, left, terms);
+    await keepToDay(ruleId, wanted.filter(isFirst), perDay - spent.contactsToday, terms);
   }
-  const most = budget === undefined ? Number.POSITIVE_INFINITY : amountToMicros(budget.amount);
-  const mostMessages = messages?.count ?? Number.POSITIVE_INFINITY;
+  const most = budget === undefined ? unlimited : amountToMicros(budget.amount);
+  const mostMessages = messages?.count ?? unlimited;
   const counted: Counted[] = [];
   let { costMicros: soFar } = spent;
   for (const each of wanted) {
@@ -158,13 +234,10 @@ async function holdOfRule(
       continue;
     }
     soFar += costMicros;
-    counted.push({ id: facts.id, ruleId: rule.id, contacts: isFirst(each) ? 1 : 0, costMicros });
+    counted.push({ id: facts.id, ruleId, contacts: isFirst(each) ? 1 : 0, costMicros });
   }
   return counted;
 }
-
-/** The places of others who are longer overdue are kept for them until they are judged. */
-const othersTurn = Temporal.Duration.from('PT15M');
 
 async function keepToDay(
   ruleId: string,
@@ -179,12 +252,9 @@ async function keepToDay(
       : await findMostOverdue(trx, clinic.id, { ruleId, now, limit: left, except: stayers });
   const mine = new Set(first.map(({ facts }) => facts.journeyId));
   const keepsForOthers = [...chosen].some((id) => !mine.has(id));
+  const held = keepsForOthers ? heldForTurn : heldUntilTomorrow;
   for (const { facts } of first) {
     if (facts.journeyId !== null && chosen.has(facts.journeyId)) continue;
-    const verdict = heldUntilTomorrow('daily-limit', facts, clinic, now);
-    if (verdict.state !== 'held') continue;
-    const soon = now.add(othersTurn);
-    const isSoon = keepsForOthers && Temporal.Instant.compare(soon, verdict.until) < 0;
-    verdicts.set(facts.id, isSoon ? { ...verdict, until: soon } : verdict);
+    verdicts.set(facts.id, held('daily-limit', facts, clinic, now));
   }
 }

@@ -159,6 +159,21 @@ export function heldUntilTomorrow(
   return { state: 'held', reason, until: earlier(until, facts.expiresAt) };
 }
 
+/** The places of others who are longer overdue are kept for them until they are judged. */
+const othersTurn = Temporal.Duration.from('PT15M');
+
+/** A verdict that waits for others, who are asked first. */
+export function heldForTurn(
+  reason: HeldReason,
+  facts: Pick<GuardFacts, 'expiresAt'>,
+  clinic: Clinic,
+  now: Temporal.Instant,
+): Verdict {
+  const verdict = heldUntilTomorrow(reason, facts, clinic, now);
+  if (verdict.state !== 'held') return verdict;
+  return { ...verdict, until: earlier(now.add(othersTurn), verdict.until) };
+}
+
 function isFirstStep(facts: GuardFacts): boolean {
   return (facts.step ?? 0) === 0;
 }

@@ -77,6 +77,11 @@ export interface DaySpending {
   contacts: number;
   costMicros: number;
   messages: number;
+  /** With a look at the day, what it found; a release stands all the same. */
+  anomaly?: 'held' | null;
+  foreseen?: number;
+  usual?: number;
+  waiting?: number;
 }
 
 export async function addToRuleDays(
@@ -87,14 +92,18 @@ export async function addToRuleDays(
 ): Promise<void> {
   if (spending.length === 0) return;
   await sql`
-    insert into rule_days as d (clinic_id, rule_id, local_day, contacts, cost_micros, messages)
-    select ${clinicId}::uuid, "ruleId", ${today}::date, contacts, "costMicros", messages
+    insert into rule_days as d (clinic_id, rule_id, local_day, contacts, cost_micros, messages,
+      anomaly, foreseen, usual, waiting)
+    select ${clinicId}::uuid, "ruleId", ${today}::date, contacts, "costMicros", messages, anomaly, foreseen, usual, waiting
     from jsonb_to_recordset(${JSON.stringify(spending)}::jsonb)
-      as s ("ruleId" uuid, contacts integer, "costMicros" bigint, messages integer)
+      as s ("ruleId" uuid, contacts integer, "costMicros" bigint, messages integer,
+        anomaly text, foreseen integer, usual integer, waiting integer)
     order by "ruleId"
     on conflict (clinic_id, rule_id, local_day) do update
       set contacts = d.contacts + excluded.contacts, cost_micros = d.cost_micros + excluded.cost_micros,
-      messages = d.messages + excluded.messages`.execute(trx);
+        messages = d.messages + excluded.messages, anomaly = coalesce(d.anomaly, excluded.anomaly),
+        foreseen = coalesce(excluded.foreseen, d.foreseen), usual = coalesce(excluded.usual, d.usual),
+        waiting = coalesce(excluded.waiting, d.waiting)`.execute(trx);
 }
 
 /** Which of these journeys have reached out before: another message of theirs is no first contact. */

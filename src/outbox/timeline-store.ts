@@ -11,6 +11,7 @@ export const timelineKinds = [
   'task',
   'opt-out',
   'consent',
+  'contact',
 ] as const;
 export type TimelineKind = (typeof timelineKinds)[number];
 
@@ -67,6 +68,9 @@ export async function readTimeline(
       union all
       select occurred_at, 'consent', purpose || '/' || channel, null, state, purpose, channel, null
       from consents where clinic_id = ${clinicId} and patient_id = ${patientId}
+      union all
+      select at, 'contact', id::text, null, 'outside', purpose, channel, null
+      from outside_contacts where clinic_id = ${clinicId} and patient_id = ${patientId}
     )
     select at, kind, id, source, state, reason, channel, "ruleId" from entries ${older}
     order by at desc, kind desc, id desc limit ${limit}`.execute(trx);

@@ -2,7 +2,12 @@ import type { Trx } from '../database/connect.ts';
 import { recordAudit } from '../history/audit-store.ts';
 import type { Clinic } from '../history/clinic.ts';
 import { localDay } from '../local-time.ts';
-import { type Anomaly, findAnomalies, releaseRuleDay } from '../outbox/anomaly-store.ts';
+import {
+  type Anomaly,
+  findAnomalies,
+  lockRelease,
+  releaseRuleDay,
+} from '../outbox/anomaly-store.ts';
 import { recheckHeld } from '../outbox/message-store.ts';
 import type { Rule } from './rule.ts';
 import { lockRule } from './rule-store.ts';
@@ -25,10 +30,12 @@ export async function releaseRule(
   const rule = await lockRule(trx, clinic.id, id);
   if (rule === null) return null;
   const today = localDay(now, clinic.timeZone);
+  await lockRelease(trx, clinic.id, id);
+  // Senders take their messages before they count the day.
+  await recheckHeld(trx, clinic.id, { reasons: ['anomaly'] }, now);
   await releaseRuleDay(trx, clinic.id, id, today);
   const detail = { day: today, ...(by && { by }) };
   await recordAudit(trx, clinic.id, { actor, action: 'rule.released', subject: id, detail }, now);
-  await recheckHeld(trx, clinic.id, { reasons: ['anomaly'] }, now);
   return rule;
 }
 

@@ -42,6 +42,8 @@ const columns = [
   'definition',
   'active_from',
   'planned_through',
+  'backlog_day',
+  'moved_from_version',
   'created_at',
   'updated_at',
 ] as const;
@@ -146,6 +148,26 @@ export async function setPlannedThrough(
     where clinic_id = ${clinicId} and id = ${id}`.execute(trx);
 }
 
+export async function setBacklogDay(
+  trx: Trx,
+  clinicId: string,
+  id: string,
+  day: string,
+): Promise<void> {
+  await sql`
+    update rules set backlog_day = ${day}::date where clinic_id = ${clinicId} and id = ${id}`.execute(
+    trx,
+  );
+}
+
+/** What a changed trigger moved into the past is recorded now. */
+export async function setMoveRecorded(trx: Trx, clinicId: string, id: string): Promise<void> {
+  await sql`
+    update rules set moved_from_version = null where clinic_id = ${clinicId} and id = ${id}`.execute(
+    trx,
+  );
+}
+
 /** @returns null where there is no such rule. */
 export async function updateRule(
   trx: Trx,
@@ -169,7 +191,11 @@ export async function updateRule(
       definition: JSON.stringify(definition),
       updated_at: change.now,
       // A changed trigger is a new activation: it does nothing about the past.
-      ...(isNewTrigger && { active_from: change.now, planned_through: change.now }),
+      ...(isNewTrigger && {
+        active_from: change.now,
+        planned_through: change.now,
+        moved_from_version: rule.movedFrom ?? rule.version,
+      }),
     })
     .where('clinic_id', '=', clinicId)
     .where('id', '=', id)
@@ -188,7 +214,8 @@ function renewedTerms({ id: ruleId, version, definition }: Rule): RenewedTerms {
   return { ruleId, version, purpose, priority, onAmbiguous, unlessBooked, stopOn, templates };
 }
 
-function movesDue(one: RuleDefinition, other: RuleDefinition): boolean {
+/** Whether a change of a rule changes who is due when. */
+export function movesDue(one: RuleDefinition, other: RuleDefinition): boolean {
   return !isDeepStrictEqual([one.trigger, one.sendAt], [other.trigger, other.sendAt]);
 }
 
@@ -293,10 +320,27 @@ export async function listRuleVersions(
     .execute();
   return rows.map((row) => ({
     version: row.version,
-    definition: definitionOut(row.definition as RuleDefinition),
+    definition: definitionOut(toDefinition(row.definition)),
     changedAt: row.changed_at,
     changedBy: row.changed_by,
   }));
+}
+
+/** A rule as it was in one of its versions; null where it never was. */
+export async function findRuleVersion(
+  trx: Trx,
+  clinicId: string,
+  id: string,
+  version: number,
+): Promise<RuleDefinition | null> {
+  const row = await trx
+    .selectFrom('rule_versions')
+    .select('definition')
+    .where('clinic_id', '=', clinicId)
+    .where('rule_id', '=', id)
+    .where('version', '=', version)
+    .executeTakeFirst();
+  return row === undefined ? null : toDefinition(row.definition);
 }
 
 /** The templates that a rule names, as far as they exist. */
@@ -310,15 +354,14 @@ export async function templatesOf(
   return new Map(found.map((template) => [template.name, template]));
 }
 
-/** A rule as the API shows it. */
-/** @param anomaly why it is held today, if it is. */
-export function toRuleOut(rule: Rule, anomaly?: RuleOut['anomaly']): RuleOut {
+/** A rule as the API shows it. @param anomaly why it is held today, if it is. */
+export function toRuleOut(rule: Rule, anomaly: RuleOut['anomaly'] = null): RuleOut {
   return {
     id: rule.id,
     state: rule.state,
     version: rule.version,
     ...definitionOut(rule.definition),
-    ...(anomaly && { anomaly }),
+    anomaly,
     activeFrom: rule.activeFrom?.toString() ?? null,
     createdAt: rule.createdAt.toString(),
     updatedAt: rule.updatedAt.toString(),
@@ -361,11 +404,17 @@ function toRule(row: Pick<Selectable<RulesTable>, (typeof columns)[number]>): Ru
     id: row.id,
     state: row.state,
     version: row.version,
-    // Written by `createRule` and `updateRule` alone.
-    definition: row.definition as RuleDefinition,
+    definition: toDefinition(row.definition),
     activeFrom: row.active_from,
     plannedThrough: row.planned_through,
+    backlogDay: row.backlog_day,
+    movedFrom: row.moved_from_version,
     createdAt: row.created_at,
     updatedAt: row.updated_at,
   };
+}
+
+/** Written by `createRule` and `updateRule` alone; what is younger than a stored rule has its default. */
+function toDefinition(stored: unknown): RuleDefinition {
+  return { backlog: null, ...(stored as Omit<RuleDefinition, 'backlog'>) };
 }

@@ -211,6 +211,34 @@ const limitsSchema = Type.Object(
   { ...closed, description: 'Hard stops of this rule.' },
 );
 
+export const backlogPerDayMax = 10_000;
+
+const backlogSchema = Type.Object(
+  {
+    perDay: Type.Integer({
+      minimum: 1,
+      maximum: backlogPerDayMax,
+      description: 'So many of them enter on a local day of the clinic.',
+      examples: [50],
+    }),
+    order: Type.Enum(['most-overdue', 'most-recent'], {
+      description: 'Who enters first.',
+      examples: ['most-overdue'],
+    }),
+    within: Type.Optional(
+      period(
+        'Only who fell due so long before the activation; without it, within ten years.',
+        'P24M',
+      ),
+    ),
+  },
+  {
+    ...closed,
+    description:
+      'Lets in, day by day, who was due before the rule was switched on or its trigger changed: each is due on the day of entering. Without it they are left alone.',
+  },
+);
+
 const fields = {
   name: Type.String({
     minLength: 1,
@@ -263,6 +291,7 @@ const fields = {
     examples: [false],
   }),
   limits: limitsSchema,
+  backlog: backlogSchema,
   onAmbiguous: Type.Enum(['at-most-once', 'at-least-once'], {
     description: 'What becomes of a message whose fate at the provider stays unknown.',
     examples: ['at-most-once'],
@@ -286,6 +315,7 @@ export const ruleInSchema = Type.Object(
     catchUp: Type.Optional(fields.catchUp),
     sensitive: Type.Optional(fields.sensitive),
     limits: Type.Optional(fields.limits),
+    backlog: Type.Optional(fields.backlog),
     onAmbiguous: Type.Optional(fields.onAmbiguous),
   },
   { ...closed, description: 'A rule.' },
@@ -309,6 +339,7 @@ export const rulePatchSchema = Type.Object(
     catchUp: Type.Optional(Type.Union([fields.catchUp, Type.Null()])),
     sensitive: Type.Optional(Type.Union([fields.sensitive, Type.Null()])),
     limits: Type.Optional(Type.Union([fields.limits, Type.Null()])),
+    backlog: Type.Optional(Type.Union([fields.backlog, Type.Null()])),
     onAmbiguous: Type.Optional(Type.Union([fields.onAmbiguous, Type.Null()])),
   },
   { ...closed, minProperties: 1, description: 'A change of a rule.' },
@@ -342,6 +373,7 @@ export interface RuleDefinition {
   catchUp: string | null;
   sensitive: boolean;
   limits: Static<typeof limitsSchema> | null;
+  backlog: Static<typeof backlogSchema> | null;
   onAmbiguous: 'at-most-once' | 'at-least-once';
 }
 
@@ -358,6 +390,10 @@ export interface Rule {
   definition: RuleDefinition;
   activeFrom: Temporal.Instant | null;
   plannedThrough: Temporal.Instant | null;
+  /** The last local day on which the backlog let somebody in. */
+  backlogDay: string | null;
+  /** The version whose trigger was replaced, until what that moved into the past is recorded. */
+  movedFrom: number | null;
   createdAt: Temporal.Instant;
   updatedAt: Temporal.Instant;
 }
@@ -375,17 +411,26 @@ export const ruleOutSchema = Type.Object({
   sendAt: Type.Union([fields.sendAt, Type.Null()]),
   catchUp: Type.Union([fields.catchUp, Type.Null()]),
   limits: Type.Union([limitsSchema, Type.Null()]),
-  anomaly: Type.Optional(
-    Type.Object(
-      { day: Type.String(), usual: Type.Integer(), waiting: Type.Integer() },
-      {
-        description:
-          'It would send many times what it does on a usual day, and is held until somebody releases it. Absent where it is not.',
-      },
-    ),
+  backlog: Type.Union([backlogSchema, Type.Null()]),
+  anomaly: Type.Union(
+    [
+      Type.Object({
+        day: Type.String({ description: "The clinic's local day.", examples: ['2026-02-02'] }),
+        usual: Type.Integer({ description: 'First contacts of its usual day.', examples: [40] }),
+        waiting: Type.Integer({
+          description: 'Patients who wait; not counted far beyond what is usual.',
+          examples: [201],
+        }),
+      }),
+      Type.Null(),
+    ],
+    {
+      description:
+        'It would send many times what it does on a usual day, and is held today until somebody releases it.',
+    },
   ),
   activeFrom: Type.Union([Type.String({ format: 'date-time' }), Type.Null()], {
-    description: 'What was due before it is left alone.',
+    description: 'What was due before it is left alone, or enters by `backlog`.',
   }),
   createdAt: Type.String({ format: 'date-time' }),
   updatedAt: Type.String({ format: 'date-time' }),

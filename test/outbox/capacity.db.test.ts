@@ -1,4 +1,4 @@
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { testApi } from '../support/api.ts';
 
 const recall = {
@@ -13,7 +13,7 @@ const recall = {
   ],
 };
 
-async function clinicWithSlots(t: Parameters<typeof testApi>[0]) {
+async function clinicWithSlots(t: Test) {
   const api = await testApi(t);
   const owner = await api.clinic({ now: '2026-01-05T12:00:00Z', country: 'MX', timeZone: 'UTC' });
   const rule = await owner.post('/v1/rules', recall);

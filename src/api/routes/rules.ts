@@ -1,5 +1,7 @@
 import { Type } from 'typebox';
+import type { Trx } from '../../database/connect.ts';
 import { notFound } from '../../errors.ts';
+import type { Clinic } from '../../history/clinic.ts';
 import { parseHostId } from '../../history/host-id.ts';
 import { findPatientId } from '../../history/patient-store.ts';
 import { backtestRule } from '../../rules/backtest.ts';
@@ -7,7 +9,7 @@ import { diffDays, diffRule } from '../../rules/diff.ts';
 import { explainOutcomes, explainRule } from '../../rules/explain.ts';
 import { listDue, previewRule } from '../../rules/preview.ts';
 import { anomaliesOf, releaseRule } from '../../rules/release-rule.ts';
-import { ruleInSchema, ruleOutSchema, rulePatchSchema } from '../../rules/rule.ts';
+import { type Rule, ruleInSchema, ruleOutSchema, rulePatchSchema } from '../../rules/rule.ts';
 import {
   activateRule,
   createRule,
@@ -58,6 +60,10 @@ const PreviewOut = Type.Object(
     messages: Type.Record(Type.String(), Count, { description: 'By channel.' }),
     suppressed: Type.Record(Type.String(), Count, { description: 'By reason.' }),
     holdout: Count,
+    backlog: Type.Integer({
+      minimum: 0,
+      description: "Who would still wait in the rule's `backlog` after those days.",
+    }),
     cost: Money,
     samples: Type.Array(
       Type.Object({
@@ -98,6 +104,15 @@ const DiffOut = Type.Object(
       description: 'Patients whom only the rule as it is reaches.',
     }),
     unchanged: Count,
+    beforeActivation: Type.Integer({
+      minimum: 0,
+      description:
+        'Patients whom the changed trigger would move into the past: they are left alone, or enter by `backlog`.',
+    }),
+    backlog: Type.Integer({
+      minimum: 0,
+      description: "Who would still wait in the new rule's `backlog` after those days.",
+    }),
     cost: Type.Object({ before: Money, after: Money }),
     samples: Type.Array(
       Type.Object({
@@ -214,10 +229,7 @@ export const ruleRoutes = (deps: AppDeps) => async (app: App) => {
     async (request) => {
       const { clinic, clinicId, now, run } = atClinic(deps, request);
       const { id } = request.params;
-      return run(async (trx) => {
-        const rule = orNotFound(await findRule(trx, clinicId, id));
-        return toRuleOut(rule, (await anomaliesOf(trx, clinic, now)).get(id));
-      });
+      return run(async (trx) => shown(trx, clinic, await findRule(trx, clinicId, id), now));
     },
   );
 
@@ -235,11 +247,12 @@ export const ruleRoutes = (deps: AppDeps) => async (app: App) => {
       },
     },
     async (request) => {
-      const { clinicId, actor, now, run } = atClinic(deps, request);
-      const changed = await run((trx) =>
-        updateRule(trx, clinicId, request.params.id, request.body, { actor, now }),
-      );
-      return toRuleOut(orNotFound(changed));
+      const { clinic, clinicId, actor, now, run } = atClinic(deps, request);
+      const { params, body } = request;
+      return run(async (trx) => {
+        const changed = await updateRule(trx, clinicId, params.id, body, { actor, now });
+        return shown(trx, clinic, changed, now);
+      });
     },
   );
 
@@ -295,10 +308,10 @@ export const ruleRoutes = (deps: AppDeps) => async (app: App) => {
     async (request) => {
       const { clinic, actor, now, run } = atClinic(deps, request);
       const by = request.body?.by;
-      const rule = await run((trx) =>
-        activateRule(trx, clinic, request.params.id, { actor, now, by }),
-      );
-      return toRuleOut(orNotFound(rule));
+      return run(async (trx) => {
+        const rule = await activateRule(trx, clinic, request.params.id, { actor, now, by });
+        return shown(trx, clinic, rule, now);
+      });
     },
   );
 
@@ -315,9 +328,11 @@ export const ruleRoutes = (deps: AppDeps) => async (app: App) => {
       },
     },
     async (request) => {
-      const { clinicId, actor, now, run } = atClinic(deps, request);
-      const rule = await run((trx) => pauseRule(trx, clinicId, request.params.id, { actor, now }));
-      return toRuleOut(orNotFound(rule));
+      const { clinic, clinicId, actor, now, run } = atClinic(deps, request);
+      return run(async (trx) => {
+        const rule = await pauseRule(trx, clinicId, request.params.id, { actor, now });
+        return shown(trx, clinic, rule, now);
+      });
     },
   );
 
@@ -351,10 +366,10 @@ export const ruleRoutes = (deps: AppDeps) => async (app: App) => {
     async (request) => {
       const { clinic, actor, now, run } = atClinic(deps, request);
       const by = request.body?.by;
-      const rule = await run((trx) =>
-        releaseRule(trx, clinic, request.params.id, { actor, by, now }),
-      );
-      return toRuleOut(orNotFound(rule));
+      return run(async (trx) => {
+        const rule = await releaseRule(trx, clinic, request.params.id, { actor, by, now });
+        return shown(trx, clinic, rule, now);
+      });
     },
   );
 
@@ -498,7 +513,13 @@ export const ruleRoutes = (deps: AppDeps) => async (app: App) => {
   );
 };
 
-function orNotFound<Rule>(rule: Rule | null): Rule {
+async function shown(trx: Trx, clinic: Clinic, found: Rule | null, now: Temporal.Instant) {
+  const rule = orNotFound(found);
+  const anomalies = await anomaliesOf(trx, clinic, now);
+  return toRuleOut(rule, anomalies.get(rule.id));
+}
+
+function orNotFound<Found>(rule: Found | null): Found {
   if (rule === null) throw notFound('rule');
   return rule;
 }
