@@ -13,6 +13,7 @@ import {
   type Step,
   type StepChannel,
   type Trigger,
+  type TriggerType,
 } from './rule.ts';
 import { checkPeriod } from './triggers/field-checks.ts';
 import { triggers } from './triggers/triggers.ts';
@@ -41,7 +42,7 @@ export function patchRule(definition: RuleDefinition, patch: RulePatch): RuleDef
 
 /** The rule as a host would have written it. */
 export function toInput(definition: RuleDefinition): RuleIn {
-  const { audience, sendAt, catchUp, limits, steps, ...rest } = definition;
+  const { audience, sendAt, catchUp, limits, backlog, steps, ...rest } = definition;
   return {
     ...rest,
     steps: steps.map(toStep),
@@ -49,6 +50,7 @@ export function toInput(definition: RuleDefinition): RuleIn {
     ...(sendAt !== null && { sendAt }),
     ...(catchUp !== null && { catchUp }),
     ...(limits !== null && { limits }),
+    ...(backlog !== null && { backlog }),
   };
 }
 
@@ -154,6 +156,7 @@ function completeRule(rule: RuleIn): RuleDefinition {
     catchUp: rule.catchUp ?? null,
     sensitive: rule.sensitive ?? false,
     limits: rule.limits ?? null,
+    backlog: rule.backlog ?? null,
     onAmbiguous: rule.onAmbiguous ?? 'at-most-once',
   };
 }
@@ -170,6 +173,7 @@ function checkDefinition(definition: RuleDefinition): Fault[] {
     ...checkBookings(definition),
     ...checkBudget(definition),
     ...checkMessageBudget(definition),
+    ...checkBacklog(definition),
   ];
 }
 
@@ -193,6 +197,17 @@ function checkBudgetPeriod(per: string, pointer: string): Fault[] {
   if (faults.length === 0 && Temporal.Duration.from(per).sign === 0)
     faults.push(fault(pointer, 'contradiction', 'A budget needs at least a day.'));
   return faults;
+}
+
+/** What is over with its day, or with its appointment, is not made up for. */
+const lasting: readonly TriggerType[] = ['visit', 'inactive', 'treatment', 'patient', 'data-check'];
+
+function checkBacklog({ trigger: { type }, backlog }: RuleDefinition): Fault[] {
+  if (backlog === null) return [];
+  const faults = checkPeriod(backlog.within, '/backlog/within', { days: true });
+  if (lasting.includes(type)) return faults;
+  const detail = `What a trigger of the type ${type} missed is over: only ${lasting.join(', ')} have a backlog.`;
+  return [...faults, fault('/backlog', 'contradiction', detail)];
 }
 
 function checkSteps(steps: readonly RuleStep[]): Fault[] {

@@ -2,11 +2,13 @@ import type { Trx } from '../database/connect.ts';
 import { notFound } from '../errors.ts';
 import { hostIdsOf } from '../history/patient-store.ts';
 import { addToDay, localDay } from '../local-time.ts';
+import { moveQuestion } from './backlog.ts';
+import { countMoved } from './backlog-store.ts';
 import { checkTemplates, parseRule, refuse } from './check-rule.ts';
 import { type Forecast, moneyOf, openForecast, spell, tallyDays } from './forecast.ts';
 import { type RulesDeps, readTerms } from './plan-context.ts';
-import type { RuleIn } from './rule.ts';
-import { findRule, templatesOf } from './rule-store.ts';
+import type { Rule, RuleIn } from './rule.ts';
+import { findRule, movesDue, templatesOf } from './rule-store.ts';
 
 /** Whom a changed rule would gain and lose in the coming days, and what it would cost. Nothing is stored. */
 
@@ -27,6 +29,10 @@ export interface RuleDiff {
   gained: number;
   lost: number;
   unchanged: number;
+  /** Patients whom the change would move into the past: they enter by the backlog alone. */
+  beforeActivation: number;
+  /** Who would still wait in the new rule's backlog after those days. */
+  backlog: number;
   cost: { before: Money; after: Money };
   samples: DiffSample[];
 }
@@ -55,7 +61,9 @@ export async function diffRule(
   if (rule === null) throw notFound('rule');
   const definition = parseRule(input);
   refuse(checkTemplates(definition, await templatesOf(trx, clinicId, definition)));
-  const changed = { ...rule, definition };
+  const isMoved = movesDue(rule.definition, definition);
+  // A changed trigger is a new activation.
+  const changed = { ...rule, definition, ...(isMoved && { activeFrom: now }) };
   const terms = await readTerms(deps, trx, clinicId, [rule, changed], now);
   const from = localDay(now, terms.clinic.timeZone);
   const days = { ruleId, from, to: addToDay(from, `P${diffDays - 1}D`), source };
@@ -78,6 +86,8 @@ export async function diffRule(
     gained: gained.length,
     lost: lost.length,
     unchanged: after.patients.size - gained.length,
+    beforeActivation: isMoved ? await countLeftBehind(trx, forecast, changed, now) : 0,
+    backlog: after.backlog,
     cost: {
       before: moneyOf(before.costMicros, forecast.terms),
       after: moneyOf(after.costMicros, forecast.terms),
@@ -90,13 +100,25 @@ export async function diffRule(
   };
 }
 
+/** A rule that is off has nothing ahead of it yet. */
+async function countLeftBehind(
+  trx: Trx,
+  { rule, terms: { clinic }, recalls }: Forecast,
+  changed: Rule,
+  now: Temporal.Instant,
+): Promise<number> {
+  if (rule.state !== 'active') return 0;
+  const asOf = { at: now, now, recalls };
+  return countMoved(trx, moveQuestion(clinic, changed, rule.definition, asOf));
+}
+
 async function recipientsOf(deps: RulesDeps, trx: Trx, forecast: Forecast) {
   const patients = new Map<string, Temporal.Instant>();
-  const { costMicros } = await tallyDays(deps, trx, forecast, ({ asked, at }) => {
+  const { costMicros, backlog } = await tallyDays(deps, trx, forecast, ({ asked, at }) => {
     const { patientId } = asked.occasion;
     if (!patients.has(patientId)) patients.set(patientId, at);
   });
-  return { patients, costMicros };
+  return { patients, costMicros, backlog };
 }
 
 function without(

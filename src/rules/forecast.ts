@@ -9,11 +9,12 @@ import { formatMicros, parseMicros } from '../money.ts';
 import { previewTemplate } from '../outbox/preview-template.ts';
 import { hasHours } from '../outbox/sending-hours.ts';
 import { afterWait } from './advance-journey.ts';
+import { enterByDay, leftInBacklog } from './backlog.ts';
 import { type Case, type CheckTerms, type Decision, decide } from './checks.ts';
 import { type Contact, chooseContact } from './choose-contact.ts';
 import { hoursOf, isAfter, openCases, type RulesDeps, readTerms } from './plan-context.ts';
 import type { RecallOverride } from './recall.ts';
-import { findRecalls } from './recall-store.ts';
+import { findRecallsOf } from './recall-store.ts';
 import type { Rule } from './rule.ts';
 import { findRule } from './rule-store.ts';
 import { streamOccasions } from './selection-store.ts';
@@ -40,6 +41,7 @@ export interface Forecast {
   source: string;
   /** What is settled about single patients. */
   recalls: readonly RecallOverride[];
+  askedAt: Temporal.Instant;
   /** The days are past: what happened after each due instant is left out. */
   asKnown: boolean;
 }
@@ -69,8 +71,9 @@ export async function openForecast(
   const upTo = startOfDay(addToDay(to, 'P1D'), timeZone).subtract({ milliseconds: 1 });
   const window = { after, upTo };
   // Days are seen as they come: nothing is too late on its own day.
-  const recalls = (await findRecalls(trx, clinicId, [rule.id], null)).get(rule.id) ?? [];
-  return { rule, terms: { ...terms, now: after }, window, source, recalls, asKnown: false };
+  const recalls = await findRecallsOf(trx, clinicId, rule.id);
+  const asOf = { recalls, askedAt: now, asKnown: false };
+  return { rule, terms: { ...terms, now: after }, window, source, ...asOf };
 }
 
 /** One occasion of the days, and what becomes of it. */
@@ -83,8 +86,31 @@ export interface Judged {
 
 export function judgeDays(trx: Trx, forecast: Forecast): AsyncGenerator<Judged> {
   const perDay = forecast.rule.definition.limits?.perDay;
-  const judged = judgeEach(trx, forecast);
+  const judged = judgeAll(trx, forecast);
   return perDay === undefined ? judged : keepToDays(judged, perDay, forecast);
+}
+
+async function* judgeAll(trx: Trx, forecast: Forecast): AsyncGenerator<Judged> {
+  yield* judgeEach(trx, forecast);
+  if (!forecast.asKnown) yield* judgeBacklogDays(trx, forecast);
+}
+
+/** Who enters by the backlog on those days, and who is left in it. */
+async function* judgeBacklogDays(trx: Trx, forecast: Forecast): AsyncGenerator<Judged> {
+  const { rule, terms, window, recalls, askedAt } = forecast;
+  const first = localDay(
+    isAfter(askedAt, window.after) ? askedAt : after(window),
+    terms.clinic.timeZone,
+  );
+  const question = { terms, recalls, askedAt, window };
+  for await (const { asked, decision, day } of enterByDay(trx, rule, question)) {
+    if (decision === leftInBacklog) yield { asked, decision, at: asked.occasion.dueAt };
+    else if (day >= first) yield judge(asked, terms);
+  }
+}
+
+function after(window: DueWindow): Temporal.Instant {
+  return window.after.add({ milliseconds: 1 });
 }
 
 async function* judgeEach(trx: Trx, forecast: Forecast): AsyncGenerator<Judged> {
@@ -163,6 +189,8 @@ export interface Tally {
   messages: Partial<Record<ChannelName, number>>;
   suppressed: Record<string, number>;
   holdout: number;
+  /** Who would still wait in the backlog after those days. */
+  backlog: number;
   costMicros: number;
   samples: Sample[];
   warnings: string[];
@@ -170,14 +198,14 @@ export interface Tally {
   days: Map<string, number>;
 }
 
-interface Planned extends Contact {
+export interface Planned extends Contact {
   patientId: string;
   step: number;
   at: Temporal.Instant;
 }
 
 /** Planned messages of one channel and step. */
-interface Way {
+export interface Way {
   count: number;
   some: Planned[];
 }
@@ -194,11 +222,15 @@ export async function tallyDays(
   onRecipient: (judged: Judged) => void = () => {},
 ): Promise<Tally> {
   const { terms, window } = forecast;
-  const tally = { recipients: 0, holdout: 0, suppressed: new Map<string, number>() };
+  const tally = { recipients: 0, holdout: 0, backlog: 0, suppressed: new Map<string, number>() };
   const days = new Map<string, number>();
   const ways = new Map<string, Way>();
   for await (const judged of judgeDays(trx, forecast)) {
     const { decision } = judged;
+    if (decision === leftInBacklog) {
+      tally.backlog += 1;
+      continue;
+    }
     if (decision.outcome !== 'due') {
       const reason = decision.reason ?? decision.outcome;
       if (reason === 'holdout') tally.holdout += 1;
@@ -209,24 +241,23 @@ export async function tallyDays(
     onRecipient(judged);
     for (const planned of stepsOf(judged, terms, window.upTo)) {
       addTo(days, localDay(planned.at, terms.clinic.timeZone));
-      const key = `${planned.channel} ${planned.step}`;
-      const way = ways.get(key) ?? { count: 0, some: [] };
-      ways.set(key, way);
-      way.count += 1;
-      if (way.some.length < pricedMax) way.some.push(planned);
+      addToWay(ways, planned);
     }
   }
-  const messages: Tally['messages'] = {};
-  for (const { some, count } of ways.values()) {
-    const channel = some[0]?.channel;
-    if (channel) messages[channel] = (messages[channel] ?? 0) + count;
-  }
-  const priced = await price(deps, trx, forecast, ways);
+  const priced = await priceWays(deps, trx, forecast, ways);
   const suppressed = Object.fromEntries(tally.suppressed);
-  return { ...tally, suppressed, messages, days, ...priced };
+  return { ...tally, suppressed, days, ...priced };
 }
 
-function addTo(counts: Map<string, number>, key: string): void {
+export function addToWay(ways: Map<string, Way>, planned: Planned): void {
+  const key = `${planned.channel} ${planned.step}`;
+  const way = ways.get(key) ?? { count: 0, some: [] };
+  ways.set(key, way);
+  way.count += 1;
+  if (way.some.length < pricedMax) way.some.push(planned);
+}
+
+export function addTo(counts: Map<string, number>, key: string): void {
   counts.set(key, (counts.get(key) ?? 0) + 1);
 }
 
@@ -257,12 +288,18 @@ function stepsOf(judged: Judged, terms: CheckTerms, upTo: Temporal.Instant): Pla
   }
 }
 
-async function price(
+/** What such messages cost, and what some of them say. */
+export async function priceWays(
   deps: RulesDeps,
   trx: Trx,
   { rule, terms, source }: Forecast,
   ways: ReadonlyMap<string, Way>,
-): Promise<Pick<Tally, 'costMicros' | 'samples' | 'warnings'>> {
+): Promise<Pick<Tally, 'messages' | 'costMicros' | 'samples' | 'warnings'>> {
+  const messages: Tally['messages'] = {};
+  for (const { some, count } of ways.values()) {
+    const channel = some[0]?.channel;
+    if (channel) messages[channel] = (messages[channel] ?? 0) + count;
+  }
   const { clinic, templates } = terms;
   let micros = 0;
   const samples: Sample[] = [];
@@ -293,7 +330,7 @@ async function price(
     if (count > some.length) warnings.add('cost-estimated');
     micros += some.length === 0 ? 0 : Math.round((seen / some.length) * count);
   }
-  return { costMicros: micros, samples, warnings: [...warnings] };
+  return { messages, costMicros: micros, samples, warnings: [...warnings] };
 }
 
 export function moneyOf(

@@ -6,7 +6,7 @@ import { patientsOfEnded } from './journey-store.ts';
 import { type Planned, writePlans } from './plan-changes.ts';
 import { isAfter, keepCaseArms, openCases, type RulesDeps, readTerms } from './plan-context.ts';
 import { planOccasion } from './plan-occasion.ts';
-import { findRecalls } from './recall-store.ts';
+import { findRecallsOf } from './recall-store.ts';
 import { lockRule, setPlannedThrough } from './rule-store.ts';
 import { streamOccasions } from './selection-store.ts';
 
@@ -30,7 +30,7 @@ export async function planHorizon(
   if (!isAfter(upTo, rule.plannedThrough)) return total;
   const terms = await readTerms(deps, trx, clinic.id, [rule], now);
   const { definition, plannedThrough: after } = rule;
-  const recalls = (await findRecalls(trx, clinic.id, [rule.id], null)).get(rule.id) ?? [];
+  const recalls = await findRecallsOf(trx, clinic.id, rule.id);
   const window = { after, upTo };
   const selection = { clinic, definition, window, patientIds: null, now, recalls };
   for await (const occasions of streamOccasions(trx, selection)) {

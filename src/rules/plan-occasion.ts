@@ -259,6 +259,7 @@ const revivable: readonly (string | null)[] = [
   'patient-changed',
   'treatment-changed',
   'recall-settled',
+  'before-activation',
 ];
 
 function mayRevive({ state, reason }: Journey): boolean {
@@ -284,7 +285,9 @@ export function bringBack(
 ): void {
   const { choice } = asked;
   changes.revived.push(journey.id);
-  changes.updates.set(journey.id, { ...changed(journey, asked, decision), step: choice.step });
+  const holdout = decision.reason === 'holdout';
+  const change = { ...changed(journey, asked, decision), step: choice.step, holdout };
+  changes.updates.set(journey.id, change);
   changes.messages.push(...firstMessages(asked, decision, journey.id, terms));
 }
 

@@ -3,6 +3,7 @@ import { withClinic } from '../database/with-clinic.ts';
 import { findClinic } from '../history/clinic-store.ts';
 import { rescheduleClinic } from '../history/clinic-work-store.ts';
 import { takeReplanMarks } from '../history/replan-store.ts';
+import { admitBacklog, awaitsBacklog, recordMoved } from './backlog.ts';
 import { horizonAt, nextHorizonAt } from './horizon.ts';
 import {
   finishJourneys,
@@ -57,9 +58,13 @@ export async function planClinic(
   }));
   if (clinic === null) return total;
   const horizon = horizonAt(now, clinic.timeZone);
-  for (const { id, plannedThrough } of rules) {
-    if (plannedThrough === null || !isAfter(horizon, plannedThrough)) continue;
-    add(total, await inClinic((trx) => planHorizon(deps, trx, clinic, id, now)));
+  for (const rule of rules) {
+    const { id, plannedThrough, movedFrom } = rule;
+    if (movedFrom !== null) add(total, await inClinic((trx) => recordMoved(trx, clinic, id, now)));
+    if (plannedThrough !== null && isAfter(horizon, plannedThrough))
+      add(total, await inClinic((trx) => planHorizon(deps, trx, clinic, id, now)));
+    if (awaitsBacklog(rule, clinic, now))
+      add(total, await inClinic((trx) => admitBacklog(deps, trx, clinic, id, now)));
   }
   return { ...total, nextAt: await inClinic((trx) => reschedule(trx, clinicId, now)) };
 }
@@ -98,6 +103,9 @@ async function reschedule(
       (await hasReplanMarks(trx, clinicId)) ? now : null,
       await nextJourneyAt(trx, clinicId),
       ...rules.map((rule) => nextHorizonAt(rule, clinic?.timeZone ?? 'UTC')),
+      ...rules.map((rule) =>
+        clinic && (rule.movedFrom !== null || awaitsBacklog(rule, clinic, now)) ? now : null,
+      ),
     ].filter((at) => at !== null);
     nextAt = instants.length === 0 ? null : instants.reduce(earlier);
     return nextAt;

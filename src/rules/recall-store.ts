@@ -25,6 +25,15 @@ export async function findRecalls(
   return Map.groupBy(rows, ({ ruleId }) => ruleId);
 }
 
+/** All of one rule. */
+export async function findRecallsOf(
+  trx: Trx,
+  clinicId: string,
+  ruleId: string,
+): Promise<readonly RecallOverride[]> {
+  return (await findRecalls(trx, clinicId, [ruleId], null)).get(ruleId) ?? [];
+}
+
 export async function putRecallOverride(
   trx: Trx,
   clinicId: string,

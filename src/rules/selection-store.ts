@@ -80,12 +80,24 @@ export async function* streamRows<Row>(trx: Trx, query: RawBuilder<Row>): AsyncG
   // All rows will be read, so the plan for all rows is wanted.
   await sql`set local cursor_tuple_fraction = 1`.execute(trx);
   await sql`declare due_occasions no scroll cursor for ${query}`.execute(trx);
-  for (;;) {
-    const { rows } = await sql<Row>`fetch ${sql.lit(batchSize)} from due_occasions`.execute(trx);
-    if (rows.length > 0) yield rows;
-    if (rows.length < batchSize) break;
+  let isUsable = true;
+  try {
+    for (;;) {
+      const { rows } = await fetchRows<Row>(trx);
+      if (rows.length > 0) yield rows;
+      if (rows.length < batchSize) break;
+    }
+  } catch (error) {
+    isUsable = false;
+    throw error;
+  } finally {
+    // Also where the reader has enough.
+    if (isUsable) await sql`close due_occasions`.execute(trx);
   }
-  await sql`close due_occasions`.execute(trx);
+}
+
+function fetchRows<Row>(trx: Trx) {
+  return sql<Row>`fetch ${sql.lit(batchSize)} from due_occasions`.execute(trx);
 }
 
 /** The statement itself; null when the window can hold nobody. */
