@@ -73,7 +73,7 @@ export async function startWhatsappSimulator(
   const outcomes = new Map<string, WhatsappOutcome>();
   const names = new Map<string, string>();
   const heardAtMs = new Map<string, number>();
-  const phoneNumberId = options.phoneNumberId ?? '200';
+  const phoneNumberId = options.phoneNumberId ?? '106540352242922';
   let webhookUrl = options.webhookUrl ?? null;
   let refusedAll: number | null = null;
   let messages: WhatsappMessage[] = [];
