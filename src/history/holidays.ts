@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 
-/** Public holidays of a country, by the library `date-holidays` (its data is CC BY 3.0). */
+/** Public holidays of a country, by the library `date-holidays` (the NOTICE credits its data). */
 
 type Library = typeof import('date-holidays').default;
 
@@ -20,11 +20,11 @@ export interface HolidayPlace {
 }
 
 export function hasHolidays(country: string): boolean {
-  return country in new (loaded())().getCountries();
+  return Object.hasOwn(new (loaded())().getCountries(), country);
 }
 
 export function hasHolidayRegion(country: string, region: string): boolean {
-  return hasHolidays(country) && region in (new (loaded())().getStates(country) ?? {});
+  return Object.hasOwn(new (loaded())().getStates(country) ?? {}, region);
 }
 
 /** `YYYY-MM-DD` to the name of the holiday, of one country, region and year. */
