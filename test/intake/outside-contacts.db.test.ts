@@ -1,4 +1,5 @@
 import t from 'tap';
+import { withClinic } from '../../src/database/with-clinic.ts';
 import { testApi } from '../support/api.ts';
 
 const person = (value: string) => ({
@@ -97,6 +98,78 @@ t.test('three contacts of the clinic’s own fill a patient’s week', async (t)
     text: 'Hola',
   };
   t.match((await owner.post('/v1/messages', message)).body, {
+    state: 'held',
+    reason: 'frequency-cap',
+  });
+});
+
+t.test('a contact made outside stands in the timeline, whatever it was about', async (t) => {
+  const api = await testApi(t);
+  const owner = await api.clinic({ now: '2026-01-10T12:00:00Z', country: 'MX', timeZone: 'UTC' });
+  await owner.put('/v1/patients/old', person('+525512345671'));
+  await owner.put('/v1/patients/ana', person('+525512345672'));
+  const told = await owner.post('/v1/events', [
+    contact('old'),
+    { ...contact('old', { purpose: 'transactional', channel: 'sms' }), id: 'booking' },
+  ]);
+  t.match(told.body, { accepted: 2 });
+  const contactsOf = async (id: string) => {
+    const { body } = await owner.get(`/v1/patients/${id}/timeline?limit=200`);
+    return (body.data as { kind: string; channel: string; state: string; reason: string }[])
+      .filter(({ kind }) => kind === 'contact')
+      .map(({ channel, state, reason }) => `${channel} ${state} ${reason}`)
+      .sort();
+  };
+  const both = ['call outside care', 'sms outside transactional'];
+  t.same(await contactsOf('old'), both);
+  await owner.post('/v1/events', {
+    ...{ id: 'm', type: 'patient.merged', occurredAt: '2026-01-10T12:00:00Z' },
+    data: { id: 'old', into: 'ana' },
+  });
+  t.same(await contactsOf('ana'), both, 'it goes along with whom the record was merged into');
+  const care = { patientId: 'ana', purpose: 'care', channel: 'sms', text: 'Hola' };
+  t.match((await owner.post('/v1/messages', care)).body, {
+    state: 'held',
+    reason: 'frequency-cap',
+  });
+  await owner.post('/v1/events', {
+    ...{ id: 'e', type: 'patient.erased', occurredAt: '2026-01-10T12:00:00Z' },
+    data: { id: 'ana' },
+  });
+  const rows = await withClinic(api.database.db, owner.id, (trx) =>
+    trx.selectFrom('outside_contacts').select('id').where('clinic_id', '=', owner.id).execute(),
+  );
+  t.same(rows, [], 'of somebody erased nothing of it is left');
+});
+
+t.test('a contact by no channel of ours counts once, at whatever addresses', async (t) => {
+  const api = await testApi(t);
+  const owner = await api.clinic({ now: '2026-01-10T12:00:00Z', country: 'MX', timeZone: 'UTC' });
+  await owner.patch('/v1/clinic', { caps: { perDay: 5, perWeek: 2 } });
+  const telecom = [
+    { system: 'phone', value: '+525512345671' },
+    { system: 'email', value: 'ana@example.com' },
+  ];
+  await owner.put('/v1/patients/ana', { ...person(''), telecom });
+  await owner.post('/v1/events', contact('ana', { channel: 'inbox', at: '2026-01-09T10:00:00Z' }));
+  const care = { patientId: 'ana', purpose: 'care', channel: 'sms', text: 'Hola' };
+  t.match((await owner.post('/v1/messages', care)).body, { state: 'delivered' });
+  t.match((await owner.post('/v1/messages', { ...care, purpose: 'care' })).body, {
+    state: 'held',
+    reason: 'frequency-cap',
+  });
+});
+
+t.test('a contact of the clinic’s own stands though our message that day has failed', async (t) => {
+  const api = await testApi(t);
+  const owner = await api.clinic({ now: '2026-01-10T12:00:00Z', country: 'MX', timeZone: 'UTC' });
+  await owner.put('/v1/patients/ana', person('+525512345671'));
+  const care = { patientId: 'ana', purpose: 'care', channel: 'sms', text: 'Hola' };
+  const sent = await owner.post('/v1/messages', care);
+  await owner.post('/v1/events', contact('ana', { at: '2026-01-10T11:00:00Z' }));
+  const receipt = { messageId: sent.body.id, status: 'failed' };
+  t.equal((await owner.post('/v1/test/receipts', receipt)).status, 204);
+  t.match((await owner.post('/v1/messages', care)).body, {
     state: 'held',
     reason: 'frequency-cap',
   });
