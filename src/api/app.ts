@@ -36,6 +36,7 @@ import { systemRoutes } from './routes/system.ts';
 import { taskRoutes } from './routes/tasks.ts';
 import { templateRoutes } from './routes/templates.ts';
 import { testModeRoutes } from './routes/test-mode.ts';
+import { threadRoutes } from './routes/threads.ts';
 import { webhookRoutes } from './routes/webhooks.ts';
 import { addTestTicks } from './test-ticks.ts';
 import { validatorCompiler } from './validate.ts';
@@ -109,6 +110,7 @@ export async function buildApp(deps: AppDeps): Promise<App> {
   await app.register(channelRoutes(deps));
   await app.register(webhookRoutes(deps));
   await app.register(taskRoutes(deps));
+  await app.register(threadRoutes(deps));
   await app.register(reportRoutes(deps));
   await app.register(testModeRoutes(deps));
   await app.register(linkRoutes(deps));

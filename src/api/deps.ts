@@ -8,6 +8,7 @@ import type { Log } from '../log.ts';
 import type { DispatchDeps, DispatchResult } from '../outbox/dispatch.ts';
 import { createFaults } from '../outbox/fault.ts';
 import type { DeliverDeps, DeliveryOutcome } from '../outbox/webhooks/deliver.ts';
+import { serveDesk } from '../replies/serve-desk.ts';
 import type { PlanDeps } from '../rules/plan.ts';
 import type { Secrets } from '../secrets.ts';
 import { type Callers, createCallers } from './callers.ts';
@@ -25,6 +26,7 @@ export interface AppDeps extends DispatchDeps, DeliverDeps, PlanDeps, IntakeDeps
   callers: Callers;
   health: Health;
   metrics: Metrics;
+  serveDesk: (clinicId: string, now: Temporal.Instant) => Promise<number>;
 }
 
 export interface DepsTerms {
@@ -62,5 +64,8 @@ export function createDeps({ database, privateUrls, fault, ticks, ...terms }: De
     onDelivery: (outcome: DeliveryOutcome) => metrics.webhookCalls.inc({ outcome }),
   };
   // Rules speak to the channels by the same means, and see the public URL once it is known.
-  return Object.assign(deps, { channels: deps });
+  return Object.assign(deps, {
+    channels: deps,
+    serveDesk: (clinicId: string, now: Temporal.Instant) => serveDesk(deps, clinicId, now),
+  });
 }

@@ -9,6 +9,7 @@ import type { Log } from '../log.ts';
 import { createDispatcher } from '../outbox/dispatch.ts';
 import { createReconciler } from '../outbox/reconcile.ts';
 import { createWebhookDispatcher } from '../outbox/webhooks/deliver.ts';
+import { createDeskService } from '../replies/serve-desk.ts';
 import { createScheduler } from '../rules/scheduler.ts';
 import { createSecrets } from '../secrets.ts';
 import { loop, type Service } from '../service.ts';
@@ -144,7 +145,12 @@ function servicesOf(wanted: readonly Role[], deps: AppDeps, clock: DatabaseClock
     // A scheduler reads the clock at each tick.
     wanted.includes('scheduler') ? scheduler() : followClock(clock, log),
     ...(wanted.includes('dispatcher')
-      ? [createDispatcher(deps), createReconciler(deps), createWebhookDispatcher(deps)]
+      ? [
+          createDispatcher(deps),
+          createReconciler(deps),
+          createWebhookDispatcher(deps),
+          createDeskService(deps),
+        ]
       : []),
     ...(deps.engine === 'pglite' ? [statistics] : []),
   ];

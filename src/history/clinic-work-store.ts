@@ -2,12 +2,12 @@ import { sql } from 'kysely';
 import type { Db, Trx } from '../database/connect.ts';
 
 /** What a background role does for a clinic. */
-export type WorkKind = 'plan' | 'dispatch' | 'reconcile' | 'webhook';
+export type WorkKind = 'plan' | 'dispatch' | 'reconcile' | 'webhook' | 'desk';
 
 /**
  * Lowers the instant at which a clinic wants serving, in the transaction that makes the work: it is
  * either committed with it or not at all. Whoever wakes several kinds does so in the order dispatch, plan,
- * reconcile, so that no two wait for each other. Webhooks are woken by the database, at the commit.
+ * reconcile, so that no two wait for each other. Webhooks and the desk are woken by the database, at the commit.
  */
 export async function wakeClinic(
   trx: Trx,
@@ -79,6 +79,7 @@ export async function countWaitingClinics(
     dispatch: 0,
     reconcile: 0,
     webhook: 0,
+    desk: 0,
     ...Object.fromEntries(rows.map((row) => [row.kind, row.count])),
   };
 }

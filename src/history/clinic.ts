@@ -76,7 +76,10 @@ export function clinicConsentTerms(clinic: Clinic): ConsentTerms {
 }
 
 /** The place whose holidays the clinic keeps; null where it keeps none. */
-export function holidayPlaceOf({ country, settings }: Clinic): HolidayPlace | null {
+export function holidayPlaceOf({
+  country,
+  settings,
+}: Pick<Clinic, 'country' | 'settings'>): HolidayPlace | null {
   const { respectHolidays, holidayRegion } = settings.policy ?? {};
   return respectHolidays ? { country, region: holidayRegion ?? null } : null;
 }

@@ -50,6 +50,8 @@ export type Effect =
       patient: HostId | null;
       appointment: HostId | null;
       contact?: OutsideContact | null;
+      /** A call that is asked for. */
+      callback?: { phone: string | null; note: string };
     };
 
 /** Empty where it is for any service or practitioner. */
@@ -367,9 +369,19 @@ function keptType(data: TSchema, isOfAppointment: boolean): EventType {
         data === kept['contact.recorded'] && atMs !== null
           ? { ...(value as Type.Static<(typeof kept)['contact.recorded']>), atMs }
           : null;
-      return { content: { kind: 'kept', patient, appointment, contact } };
+      return {
+        content: {
+          ...{ kind: 'kept' as const, patient, appointment, contact },
+          ...(data === kept['callback.requested'] && { callback: callbackOf(value) }),
+        },
+      };
     },
   };
+}
+
+function callbackOf(value: unknown): { phone: string | null; note: string } {
+  const { phone = null, note = '' } = value as { phone?: string; note?: string };
+  return { phone, note };
 }
 
 function hostIdOf(id: string | undefined, context: ReadContext): HostId | null {

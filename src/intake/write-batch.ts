@@ -1,5 +1,6 @@
 import type { Db, Trx } from '../database/connect.ts';
 import { withClinic } from '../database/with-clinic.ts';
+import { type Callback, keepCallbacks } from '../history/callback-store.ts';
 import { type HostEvent, tellHost } from '../history/host-event-store.ts';
 import type { HostId } from '../history/host-id.ts';
 import { applyCapacities } from './apply-capacities.ts';
@@ -148,6 +149,7 @@ async function applyFresh(
   // After all rows that a sender may hold: whoever gives slots away may be waited for here.
   await applyCapacities(batch);
   await tellHost(trx, clinicId, callbacksIn(batch), now);
+  await keepCallbacks(trx, clinicId, callsToMake(batch), now);
   await keepEvents(trx, clinicId, recordsOf(batch), [...batch.touched], now);
   if (erased.length > 0) await blankEventsOf(trx, clinicId, erased);
 }
@@ -200,6 +202,15 @@ function callbacksIn({ items }: Batch): HostEvent[] {
       patientId,
       data: { eventId: event.id, source: event.source },
     }));
+}
+
+/** Whoever was erased asks for nothing any more. */
+function callsToMake({ items }: Batch): Callback[] {
+  return items.flatMap(({ event: { effect }, outcome, patientId, isBlank }) =>
+    effect.kind === 'kept' && effect.callback && outcome.kind === 'applied' && !isBlank
+      ? [{ ...effect.callback, patientId }]
+      : [],
+  );
 }
 
 function recordsOf({ items }: Batch): EventRecord[] {

@@ -11,6 +11,7 @@ import { formatHostId } from '../history/host-id.ts';
 import { defaultSource } from '../history/key.ts';
 import { hostIdsOf } from '../history/patient-store.ts';
 import { lockAddresses, lockFreeAddresses, lockFreePatients } from '../history/lock-store.ts';
+import { nextAtDesk } from '../history/opening-hours.ts';
 import { addToDay, localDay } from '../local-time.ts';
 import { uuidv7 } from '../uuid.ts';
 import {
@@ -490,9 +491,11 @@ async function deliverLocally(
   ready: readonly Ready[],
   now: Temporal.Instant,
 ): Promise<Left> {
+  const dueAt = nextAtDesk(clinic, now);
   const deliveries = ready.map((each) => ({
     ...leaving(each, each.prepared, clinic, channel),
-    task: channel.channel === 'task' ? { id: uuidv7(now), ruleId: each.facts.ruleId } : null,
+    task:
+      channel.channel === 'task' ? { id: uuidv7(now), ruleId: each.facts.ruleId, dueAt } : null,
   }));
   const delivered = await commitLocal(trx, clinic.id, deliveries, now);
   const concerned = ready

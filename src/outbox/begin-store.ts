@@ -127,7 +127,7 @@ export async function commitSending(
 
 export interface LocalDelivery extends Leaving {
   /** With a task: what the staff are asked to do, and from when. */
-  task: { id: string; ruleId: string | null } | null;
+  task: { id: string; ruleId: string | null; dueAt: Temporal.Instant } | null;
 }
 
 /** Delivers by rows of our own: the intent, the attempt and the delivery are one. */
@@ -180,7 +180,7 @@ async function insertTasks(
             rule_id: task.ruleId,
             message_id: message.id,
             state: 'open' as const,
-            due_at: now,
+            due_at: task.dueAt,
             text: message.text,
             created_at: now,
             updated_at: now,

@@ -27,6 +27,8 @@ export interface HostMessage {
   template?: string;
   text?: string;
   subject?: string;
+  /** It answers the patient at once: the clinic's send window is ignored, the hours of a law are not. */
+  atOnce?: boolean;
 }
 
 /** How long the host's message may wait for its hour, its consent, or a provider. */
@@ -78,7 +80,7 @@ function unfit(code: string, detail: string): AppError {
 }
 
 function newMessage(input: HostMessage, now: Temporal.Instant) {
-  const { patientId, purpose, channel, template, text, subject } = input;
+  const { patientId, purpose, channel, template, text, subject, atOnce = false } = input;
   return {
     patientId,
     purpose,
@@ -86,7 +88,7 @@ function newMessage(input: HostMessage, now: Temporal.Instant) {
     ...(template !== undefined && { template }),
     ...(text !== undefined && { body: { text, ...(subject !== undefined && { subject }) } }),
     address: null,
-    guard: {},
+    guard: atOnce ? { sendWindow: false } : {},
     state: 'scheduled' as const,
     scheduledAt: now,
     expiresAt: now.add(lives[purpose]),

@@ -155,7 +155,7 @@ async function unsubscribe({ trx, clinic, message, texts, now }: OpenLink): Prom
 async function askStaff(link: OpenLink, asks: Asked, text: string): Promise<void> {
   const { trx, clinic, message, now } = link;
   const { patientId, id: messageId, ruleId } = message;
-  await openTask(trx, clinic.id, { patientId, messageId, ruleId, asks, text }, now);
+  await openTask(trx, clinic, { patientId, messageId, ruleId, asks, text }, now);
 }
 
 function noteIn({ note }: LinkForm): string {

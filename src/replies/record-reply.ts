@@ -5,6 +5,7 @@ import type { Clinic } from '../history/clinic.ts';
 import { setConfirmation } from '../history/confirmation-store.ts';
 import { tellHost } from '../history/host-event-store.ts';
 import { lockAddresses, lockPatients } from '../history/lock-store.ts';
+import { answerBy, nextAtDesk } from '../history/opening-hours.ts';
 import { stampAnswer } from '../outbox/answer-store.ts';
 import { withoutControls } from '../outbox/template-values.ts';
 import { matchReply, type ReplyMatch } from './match-reply.ts';
@@ -12,8 +13,10 @@ import { meantAppointment } from './meant-appointment.ts';
 import { startAgain, stopAll } from './opt-out-store.ts';
 import { type Meaning, meaningOf } from './reply.ts';
 import { insertReply } from './reply-store.ts';
+import { notifyStaff } from './staff-store.ts';
 import { staffTexts } from './staff-texts.ts';
-import { type Asked, openTask } from './task-store.ts';
+import { type Asked, openTask, openThreadTask } from './task-store.ts';
+import { hearInThread } from './thread-store.ts';
 
 /** What a patient writes to the clinic, and what follows from it. */
 
@@ -100,9 +103,10 @@ interface Answer {
 
 async function act(answer: Answer, meaning: Meaning): Promise<void> {
   const { trx, clinic, match, now } = answer;
+  const threadId = meaning === 'other' && !answer.asksForTime ? await hear(answer) : null;
   if (meaning === 'stop') await stop(answer);
   else if (meaning === 'start') await start(answer);
-  else if (match.message === null) await tellStaffWho(answer);
+  else if (match.message === null) await tellStaffWho(answer, threadId);
   else if (meaning === 'confirm') await confirm(answer);
   else if (meaning === 'cancel') await cancel(answer);
   else if (answer.asksForTime) await askForTime(answer);
@@ -148,22 +152,33 @@ async function askForTime(answer: Answer): Promise<void> {
   await askStaff(answer, 'other-time', coming ? otherTime : wantsTime);
 }
 
+/** A free text is answered the same day: its thread waits, until staff are given a task. */
+async function hear({ trx, clinic, channel, match, now }: Answer): Promise<string | null> {
+  const { patientId, address } = match;
+  if (channel === 'task' || (patientId === null && address === null)) return null;
+  const heard = { patientId, address, channel, answerBy: answerBy(clinic, now) };
+  const threadId = await hearInThread(trx, clinic.id, heard, now);
+  await notifyStaff(trx, clinic.id, 'thread', nextAtDesk(clinic, now), now);
+  return threadId;
+}
+
 /** It is known who may have written, but not who did: staff decide. */
-async function tellStaffWho(answer: Answer): Promise<void> {
-  const { clinic, match, text } = answer;
+async function tellStaffWho(answer: Answer, threadId: string | null): Promise<void> {
+  const { trx, clinic, match, text, now } = answer;
+  const { patientId, isUndecided, address } = match;
+  if (!isUndecided && patientId === null) return;
   const texts = staffTexts(clinic.language);
-  if (match.isUndecided) {
-    await askStaff(answer, 'answer', `${texts.whoWrites} ${match.address}: ${quoted(text)}`);
-  } else if (match.patientId !== null) {
-    await askStaff(answer, 'answer', `${texts.writes} ${quoted(text)}`);
-  }
+  const asked = isUndecided ? `${texts.whoWrites} ${address}: ` : `${texts.writes} `;
+  const words = asked + quoted(text);
+  if (threadId === null) await askStaff(answer, 'answer', words);
+  else await openThreadTask(trx, clinic, { threadId, patientId, text: words }, now);
 }
 
 async function askStaff(answer: Answer, asks: Asked, text: string): Promise<void> {
   const { trx, clinic, match, now } = answer;
   const { patientId, message } = match;
   const about = { messageId: message?.id ?? null, ruleId: message?.ruleId ?? null };
-  await openTask(trx, clinic.id, { patientId, ...about, asks, text }, now);
+  await openTask(trx, clinic, { patientId, ...about, asks, text }, now);
 }
 
 function quoted(text: string): string {

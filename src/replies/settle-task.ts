@@ -4,7 +4,22 @@ import { wakeClinic } from '../history/clinic-work-store.ts';
 import { lockPatients } from '../history/lock-store.ts';
 import { markReplan } from '../history/replan-store.ts';
 import type { Task, TaskOutcome } from './task.ts';
-import { closeTask, findTask, findTaskPatient } from './task-store.ts';
+import { assignTask, closeTask, findTask, findTaskPatient } from './task-store.ts';
+import { settleThread } from './thread-store.ts';
+
+/** Whose work a task is. @throws AppError `not-found`. */
+export async function changeAssignee(
+  trx: Trx,
+  clinicId: string,
+  id: string,
+  assignee: string | null,
+  now: Temporal.Instant,
+): Promise<Task> {
+  await assignTask(trx, clinicId, id, assignee, now);
+  const task = await findTask(trx, clinicId, id);
+  if (task === null) throw notFound('task');
+  return task;
+}
 
 export interface Settlement {
   outcome: TaskOutcome;
@@ -30,6 +45,11 @@ export async function settleTask(
   const concerned = patientId === null ? [] : [patientId];
   await lockPatients(trx, clinicId, concerned, 'update');
   const settled = { outcome, note: note ?? null, lossReason: lossReason ?? null };
+  const before = await findTask(trx, clinicId, id);
+  // Who was reached some other way waits for no answer any more.
+  if (before?.threadId && before.state === 'open' && outcome !== 'no-answer') {
+    await settleThread(trx, clinicId, { id: before.threadId, patientId }, 'as-it-is', now);
+  }
   if (await closeTask(trx, clinicId, id, settled, now)) {
     await markReplan(trx, clinicId, concerned);
     await wakeClinic(trx, clinicId, 'plan', now);

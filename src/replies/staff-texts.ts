@@ -13,6 +13,10 @@ export interface StaffTexts {
   /** Followed by a figure from one to five. */
   rates: string;
   detailsChanged: string;
+  unanswered: string;
+  callBack: string;
+  /** Followed by the number. */
+  callBackTo: string;
 }
 
 const english: StaffTexts = {
@@ -24,6 +28,9 @@ const english: StaffTexts = {
   whoWrites: 'Several patients share this contact; please find out who writes.',
   rates: 'The patient rated the visit, out of 5:',
   detailsChanged: 'The patient’s contact details have changed.',
+  unanswered: 'A patient’s message was not answered today.',
+  callBack: 'The patient asks to be called back.',
+  callBackTo: 'Someone asks to be called back at',
 };
 
 const russian: StaffTexts = {
@@ -35,6 +42,9 @@ const russian: StaffTexts = {
   whoWrites: 'Этот контакт указан у нескольких пациентов, уточните, кто пишет.',
   rates: 'Пациент оценил визит, из 5:',
   detailsChanged: 'Контакты пациента изменились.',
+  unanswered: 'Пациент написал, и сегодня ему не ответили.',
+  callBack: 'Пациент просит перезвонить.',
+  callBackTo: 'Просят перезвонить по номеру',
 };
 
 const portuguese: StaffTexts = {
@@ -46,6 +56,9 @@ const portuguese: StaffTexts = {
   whoWrites: 'Vários pacientes usam este contato; verifique quem escreve.',
   rates: 'O paciente avaliou a visita, de 1 a 5:',
   detailsChanged: 'Os dados de contato do paciente mudaram.',
+  unanswered: 'Um paciente escreveu e hoje ainda não teve resposta.',
+  callBack: 'O paciente pede que liguem de volta.',
+  callBackTo: 'Pedem que liguem de volta para',
 };
 
 const spanish: StaffTexts = {
@@ -57,6 +70,9 @@ const spanish: StaffTexts = {
   whoWrites: 'Varios pacientes usan este contacto; averigüe quién escribe.',
   rates: 'El paciente calificó la visita, de 1 a 5:',
   detailsChanged: 'Los datos de contacto del paciente han cambiado.',
+  unanswered: 'Un paciente escribió y hoy no se le ha respondido.',
+  callBack: 'El paciente pide que le llamen.',
+  callBackTo: 'Piden que se llame al número',
 };
 
 const byLanguage: Readonly<Record<string, StaffTexts>> = Object.freeze({

@@ -1,5 +1,7 @@
 import { sql } from 'kysely';
 import type { Trx } from '../database/connect.ts';
+import type { Clinic } from '../history/clinic.ts';
+import { nextAtDesk } from '../history/opening-hours.ts';
 import { isUuid, uuidv7 } from '../uuid.ts';
 import type { Task, TaskOutcome } from './task.ts';
 
@@ -12,21 +14,51 @@ export interface NewTask {
   ruleId: string | null;
   asks: Asked;
   text: string;
+  /** Whom to call where no patient is known. */
+  phone?: string;
 }
 
-/** Opens a task that is due at once. While one about the same message and wish is open, it is that one, with the new words. */
+/** Opens a task. While one about the same message and wish is open, it is that one, with the new words. */
 export async function openTask(
   trx: Trx,
-  clinicId: string,
+  clinic: Clinic,
   task: NewTask,
   now: Temporal.Instant,
 ): Promise<void> {
   await sql`
-    insert into tasks (clinic_id, id, patient_id, rule_id, message_id, asks, state, due_at, text, created_at, updated_at)
-    values (${clinicId}, ${uuidv7(now)}, ${task.patientId}, ${task.ruleId}, ${task.messageId}, ${task.asks}, 'open',
-      ${now}, ${task.text}, ${now}, ${now})
+    insert into tasks (clinic_id, id, patient_id, rule_id, message_id, asks, phone, state, due_at, text, created_at, updated_at)
+    values (${clinic.id}, ${uuidv7(now)}, ${task.patientId}, ${task.ruleId}, ${task.messageId}, ${task.asks},
+      ${task.phone ?? null}, 'open', ${nextAtDesk(clinic, now)}, ${task.text}, ${now}, ${now})
     on conflict (clinic_id, message_id, asks) where state = 'open' and message_id is not null
     do update set text = excluded.text, updated_at = excluded.updated_at`.execute(trx);
+}
+
+/** Opens the task to answer in a thread; while one is open it is that one, with the new words. */
+export async function openThreadTask(
+  trx: Trx,
+  clinic: Clinic,
+  task: { threadId: string; patientId: string | null; text: string },
+  now: Temporal.Instant,
+): Promise<void> {
+  await sql`
+    insert into tasks (clinic_id, id, patient_id, thread_id, asks, state, due_at, text, created_at, updated_at)
+    values (${clinic.id}, ${uuidv7(now)}, ${task.patientId}, ${task.threadId}, 'answer', 'open',
+      ${nextAtDesk(clinic, now)}, ${task.text}, ${now}, ${now})
+    on conflict (clinic_id, thread_id) where state = 'open' and thread_id is not null
+    do update set text = excluded.text, updated_at = excluded.updated_at`.execute(trx);
+}
+
+/** Who answers in a thread has done its task. */
+export async function closeThreadTask(
+  trx: Trx,
+  clinicId: string,
+  threadId: string,
+  outcome: TaskOutcome,
+  now: Temporal.Instant,
+): Promise<void> {
+  await sql`
+    update tasks set state = 'done', outcome = ${outcome}, updated_at = ${now}
+    where clinic_id = ${clinicId} and thread_id = ${threadId} and state = 'open'`.execute(trx);
 }
 
 export interface TaskPage {
@@ -38,7 +70,7 @@ export interface TaskPage {
 }
 
 const columns = sql`
-  t.id, t.rule_id as "ruleId", t.message_id as "messageId", t.asks, t.state, t.due_at as "dueAt", t.assignee, t.text,
+  t.id, t.rule_id as "ruleId", t.message_id as "messageId", t.asks, t.thread_id as "threadId", t.phone, t.state, t.due_at as "dueAt", t.assignee, t.text,
   t.outcome, t.note, t.loss_reason as "lossReason", t.created_at as "createdAt",
   case when p.id is not null then jsonb_build_object('source', p.source, 'externalId', p.external_id) end as patient`;
 
@@ -100,6 +132,22 @@ export async function closeTask(
     .where('state', '=', 'open')
     .executeTakeFirst();
   return numUpdatedRows > 0n;
+}
+
+/** Whose work it is; null takes it from whoever had it. */
+export async function assignTask(
+  trx: Trx,
+  clinicId: string,
+  id: string,
+  assignee: string | null,
+  now: Temporal.Instant,
+): Promise<void> {
+  await trx
+    .updateTable('tasks')
+    .set({ assignee, updated_at: now })
+    .where('clinic_id', '=', clinicId)
+    .where('id', '=', id)
+    .execute();
 }
 
 /** Where a task stands in the list, for a cursor. */

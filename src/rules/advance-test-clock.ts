@@ -29,7 +29,13 @@ export interface Advanced {
   suppressed: number;
 }
 
-export type TestClockDeps = PlanDeps & DispatchDeps & DeliverDeps & { db: Db };
+export type TestClockDeps = PlanDeps &
+  DispatchDeps &
+  DeliverDeps & {
+    db: Db;
+    /** What is due at the clinic's desk, which stands in a room beside this one. @returns how much came of it. */
+    serveDesk?: (clinicId: string, now: Temporal.Instant) => Promise<number>;
+  };
 
 /** Of what happens in one move the host is told so many shares at once; the rest goes with what comes next. */
 const webhookSharesMax = 50;
@@ -193,10 +199,11 @@ interface Due {
   dispatch: boolean;
   /** Of a webhook's answer that was lost: the sandbox leaves nothing open. */
   reconcile: boolean;
+  desk: boolean;
 }
 
-function isAnything({ plan, dispatch, reconcile }: Due): boolean {
-  return plan || dispatch || reconcile;
+function isAnything({ plan, dispatch, reconcile, desk }: Due): boolean {
+  return plan || dispatch || reconcile || desk;
 }
 
 interface Stand extends TestClock {
@@ -222,7 +229,7 @@ async function step(
       await put(trx, clinicId, now, null);
       return { now, target: null, due };
     }
-    const ahead = [work.plan, work.dispatch, work.reconcile]
+    const ahead = [work.plan, work.dispatch, work.reconcile, work.desk]
       .filter((at) => at !== null)
       .filter((at) => isBefore(now, at) && isBefore(at, target));
     const next = ahead.reduce((one, other) => (isBefore(one, other) ? one : other), target);
@@ -231,9 +238,14 @@ async function step(
   });
 }
 
-function dueAt({ plan, dispatch, reconcile }: TestWork, now: Temporal.Instant): Due {
+function dueAt({ plan, dispatch, reconcile, desk }: TestWork, now: Temporal.Instant): Due {
   const isDue = (at: Temporal.Instant | null) => at !== null && !isBefore(now, at);
-  return { plan: isDue(plan), dispatch: isDue(dispatch), reconcile: isDue(reconcile) };
+  return {
+    plan: isDue(plan),
+    dispatch: isDue(dispatch),
+    reconcile: isDue(reconcile),
+    desk: isDue(desk),
+  };
 }
 
 /** What the background roles would do in one round. @returns whether anything came of it. */
@@ -252,6 +264,7 @@ async function workOnce(
     moved += planned + suppressed;
     if (nextAt !== null && !isBefore(now, nextAt)) moved += 1;
   }
+  if (due.desk) moved += (await deps.serveDesk?.(clinicId, now)) ?? 0;
   if (due.reconcile) moved += (await reconcileClinic(deps, clinicId, now)).changed;
   if (due.dispatch) {
     const share = await dispatchClinic(deps, clinicId, now);

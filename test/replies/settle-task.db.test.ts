@@ -12,7 +12,7 @@ async function clinicWithTask(t: Parameters<typeof replyClinic>[0]) {
     clinic.run((trx) =>
       openTask(
         trx,
-        clinic.id,
+        clinic.clinic,
         { patientId, messageId: about, ruleId: null, asks: 'answer', text: 'Call' },
         at,
       ),

@@ -267,7 +267,7 @@ export const messageRoutes = (deps: AppDeps) => async (app: App) => {
 };
 
 /** In a test clinic what is due now has happened before the answer, which tells what became of it. */
-async function afterTick(
+export async function afterTick(
   deps: AppDeps,
   { clinic, clinicId, run }: AtClinic,
   sent: MessageView,

@@ -1,7 +1,7 @@
 import { type Static, Type } from 'typebox';
-import { notFound } from '../../errors.ts';
-import { settleTask } from '../../replies/settle-task.ts';
-import { shownTask, taskOutcomes } from '../../replies/task.ts';
+import { invalid, notFound } from '../../errors.ts';
+import { changeAssignee, settleTask } from '../../replies/settle-task.ts';
+import { lossReasons, shownTask, taskOutcomes, taskWishes } from '../../replies/task.ts';
 import { listTasks, taskKey } from '../../replies/task-store.ts';
 import { isUuid } from '../../uuid.ts';
 import type { App } from '../app-types.ts';
@@ -21,6 +21,14 @@ const TaskOut = Type.Object(
     patientId: nullable(HostIdText),
     ruleId: nullable(Id),
     messageId: nullable(Id),
+    threadId: nullable(Id),
+    asks: nullable(
+      Type.Enum([...taskWishes], {
+        description: 'What the patient asked for; null where a rule asks staff to call.',
+        examples: ['callback'],
+      }),
+    ),
+    phone: nullable(Type.String({ description: 'Whom to call, where somebody left a number.' })),
     state: Type.Enum(['open', 'done']),
     dueAt: Instant,
     assignee: nullable(Type.String()),
@@ -33,20 +41,26 @@ const TaskOut = Type.Object(
   { title: 'Task', description: 'What staff are asked to do.' },
 );
 
-const Settlement = strict(
+const TaskPatch = strict(
   {
-    outcome: Outcome,
+    outcome: Type.Optional(Outcome),
+    assignee: Type.Optional(
+      Type.Union([Type.String({ minLength: 1, maxLength: 200 }), Type.Null()], {
+        description: 'Whose work it is: a name of your staff; null takes it from whoever had it.',
+        examples: ['vera'],
+      }),
+    ),
     note: Type.Optional(Type.String({ maxLength: 4_000, description: 'For colleagues.' })),
     lossReason: Type.Optional(
       Type.String({
         minLength: 1,
         maxLength: 200,
-        description: 'Why the patient will not come.',
+        description: `Why the patient will not come: ${lossReasons.join(', ')}, or a word of your own.`,
         examples: ['price'],
       }),
     ),
   },
-  { title: 'TaskSettlement' },
+  { title: 'TaskPatch' },
 );
 
 export const taskRoutes = (deps: AppDeps) => async (app: App) => {
@@ -92,9 +106,9 @@ export const taskRoutes = (deps: AppDeps) => async (app: App) => {
       schema: {
         operationId: 'settleTask',
         tags: ['Patients'],
-        summary: 'Tell what came of a task',
+        summary: 'Tell what came of a task, or whose it is',
         params: Type.Object({ id: Id }),
-        body: Settlement,
+        body: TaskPatch,
         response: { 200: TaskOut },
       },
     },
@@ -102,7 +116,18 @@ export const taskRoutes = (deps: AppDeps) => async (app: App) => {
       const { caller, clinicId, now, run } = atClinic(deps, request);
       const { id } = request.params;
       if (!isUuid(id)) throw notFound('task');
-      const task = await run((trx) => settleTask(trx, clinicId, id, request.body, now));
+      const { outcome, assignee, ...words } = request.body;
+      if (outcome === undefined && assignee === undefined) {
+        throw invalid('/outcome', 'required', 'Either an outcome or an assignee is needed.');
+      }
+      if (outcome === undefined && Object.keys(words).length > 0) {
+        throw invalid('/outcome', 'required', 'A note or a reason comes with an outcome.');
+      }
+      const task = await run(async (trx) => {
+        if (outcome === undefined) return changeAssignee(trx, clinicId, id, assignee ?? null, now);
+        if (assignee !== undefined) await changeAssignee(trx, clinicId, id, assignee, now);
+        return settleTask(trx, clinicId, id, { ...words, outcome }, now);
+      });
       return shownTask(task, caller.source);
     },
   );
