@@ -1,5 +1,8 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { sql } from 'kysely';
 import t from 'tap';
+import type { Trx } from '../../src/database/connect.ts';
+import { lockCapacity } from '../../src/history/capacity-lock-store.ts';
 import { dispatchClinic } from '../../src/outbox/dispatch.ts';
 import { uuidv7 } from '../../src/uuid.ts';
 import { noon, type OutboxClinic, outboxClinic } from './outbox-clinic.ts';
@@ -113,6 +116,7 @@ async function statesOf(clinic: OutboxClinic, due: readonly Due[]) {
 }
 
 const full = 'held capacity';
+const looksMax = 5_000;
 
 t.test('dispatchers that race for the last slots give none of them twice', async (t) => {
   const clinic = await outboxClinic(t, {
@@ -132,6 +136,35 @@ t.test('dispatchers that race for the last slots give none of them twice', async
   const sent = (await statesOf(clinic, due)).map((state) => state === 'sent');
   t.equal(sent.filter(Boolean).length, 7);
   t.ok(sent.slice(-7).every(Boolean), `the most overdue went: ${sent.map(Number).join('')}`);
+});
+
+/** Whether anybody waits for a turn in this database. */
+async function isAwaited(trx: Trx): Promise<boolean> {
+  const { rows } = await sql`
+    select from pg_locks where locktype = 'advisory' and not granted
+      and database = (select oid from pg_database where datname = current_database())`.execute(trx);
+  return rows.length > 0;
+}
+
+t.test('a sender waits for whoever gives slots away just now', async (t) => {
+  const clinic = await outboxClinic(t);
+  await tellSlots(clinic, 1);
+  const due = [await addDue(clinic, await addRule(clinic), 9)];
+  let isOver = false;
+  const sending = await clinic.in(async (trx) => {
+    await lockCapacity(trx, clinic.clinicId);
+    await sql`update capacities set free = 0 where clinic_id = ${clinic.clinicId}`.execute(trx);
+    const share = run(clinic).finally(() => {
+      isOver = true;
+    });
+    for (let looks = 0; looks < looksMax && !isOver; looks += 1) {
+      if (await isAwaited(trx)) break;
+      await pause(1);
+    }
+    return { share };
+  });
+  await sending.share;
+  t.same(await statesOf(clinic, due), [full], 'the slot has gone meanwhile');
 });
 
 t.test('only those are kept to the slots who are invited', async (t) => {
