@@ -1,3 +1,4 @@
+import type { Trx } from '../database/connect.ts';
 import { lockCapacity } from '../history/capacity-lock-store.ts';
 import { localDay } from '../local-time.ts';
 import {
@@ -63,6 +64,19 @@ export async function holdOverCapacity(
     for (let one = 0; one < count; one += 1) places.take(wish);
   }
   return giveSlots({ line, invitations, places, rules, left }, terms);
+}
+
+/** What the host tells, and how many invitations are open; null where it tells nothing. */
+export async function slotsOf(
+  trx: Trx,
+  clinic: { id: string; timeZone: string },
+  now: Temporal.Instant,
+): Promise<{ free: number; invited: number } | null> {
+  const pools = await findPools(trx, clinic.id, localDay(now, clinic.timeZone));
+  if (pools.length === 0) return null;
+  const open = await findOpenInvitations(trx, clinic.id, now.subtract(invitationKept));
+  const sum = (counts: number[]) => counts.reduce((all, one) => all + one, 0);
+  return { free: sum(pools.map(({ free }) => free)), invited: sum(open.map(({ count }) => count)) };
 }
 
 /** The first word of care or marketing to somebody who is not booked asks them to come. */

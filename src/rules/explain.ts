@@ -5,6 +5,8 @@ import { hostIdsOf } from '../history/patient-store.ts';
 import { closingHoliday, nextOpening } from '../history/send-window.ts';
 import { addToDay, localDay, startOfDay } from '../local-time.ts';
 import { amountToMicros, formatMicros } from '../money.ts';
+import { findAnomalies } from '../outbox/anomaly-store.ts';
+import { slotsOf } from '../outbox/hold-over-capacity.ts';
 import { spentOfRule } from '../outbox/hold-over-limits.ts';
 import { type JourneyMessage, journeyMessages } from '../outbox/message-store.ts';
 import { hasHours } from '../outbox/sending-hours.ts';
@@ -97,6 +99,7 @@ export async function explainRule(
   const list = [
     ...(await runChecks(trx, asOf, rule, question, found)),
     ...(occasion ? await turnChecks(trx, clinicId, rule, question.patientId, messages) : []),
+    ...(occasion ? await clinicChecks(trx, terms, rule, messages) : []),
     ...(occasion ? await limitChecks(trx, terms, rule, messages) : []),
   ];
   const verdict = recorded
@@ -340,6 +343,25 @@ function windowCheck(
   return check('send-window', isOpen, 'send-window', seen, wanted);
 }
 
+/** Whether the rule's day is a usual one, and whether the clinic has room: as found, else as they stand now. */
+async function clinicChecks(
+  trx: Trx,
+  { clinic, now }: CheckTerms,
+  { id, definition: { purpose, unlessBooked } }: Rule,
+  messages: readonly JourneyMessage[],
+): Promise<ExplainedCheck[]> {
+  const anomalies = await findAnomalies(trx, clinic.id, localDay(now, clinic.timeZone));
+  const anomaly = anomalies.get(id) ?? null;
+  const isBegun = messages.some(hasLeft);
+  const reason = messages.at(-1)?.reason;
+  const isUsual = isBegun || (anomaly === null && reason !== 'anomaly');
+  const list = [check('anomaly', isUsual, 'anomaly', anomaly, null)];
+  if (purpose === 'transactional' || !unlessBooked) return list;
+  const slots = await slotsOf(trx, clinic, now);
+  const hasSlot = isBegun || reason !== 'capacity';
+  return [...list, check('capacity', hasSlot, 'capacity', slots, null)];
+}
+
 /** The hard stops of the rule, which the dispatcher counts: what it found, else how they stand now. */
 async function limitChecks(
   trx: Trx,
@@ -525,6 +547,7 @@ function recomputedOutcome(
   if (hours !== undefined) return closedVerdict(hours.seen as SeenHours);
   const limit =
     failed('one-invitation') ??
+    failed('anomaly') ??
     failed('daily-limit') ??
     failed('budget') ??
     failed('message-budget');

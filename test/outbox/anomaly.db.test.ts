@@ -85,6 +85,8 @@ t.test('an import that would send sixty at once is held until somebody has looke
   t.match(JSON.parse(warning ?? '{}'), { level: 'warn', clinicId: owner.id, ruleId: id });
   const { text: metrics } = await owner.get('/metrics');
   t.match(metrics, /^retorno_rule_anomalies_total 0$/m, 'what a test clinic does is not counted');
+  const asked = `/v1/rules/${id}/explain?patientId=p9&on=2026-02-02`;
+  t.match((await owner.get(asked)).body, { outcome: 'held', reason: 'anomaly' });
   const { body: listed } = await owner.get('/v1/rules');
   t.match(listed.data, [{ anomaly: { usual: 4 } }]);
   await owner.post('/v1/test/clock', { now: '2026-02-03T12:00:00Z' });

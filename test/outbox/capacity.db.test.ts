@@ -59,18 +59,25 @@ async function clinicWithSlots(t: Test) {
       .sort();
   };
   const at = (now: string) => owner.post('/v1/test/clock', { now });
-  return { owner, slots, invited, waiting, at };
+  return { owner, ruleId: String(rule.body.id), slots, invited, waiting, at };
 }
 
 t.test(
   'no more are invited than slots are free, and a new slot lets the next one go at once',
   async (t) => {
-    const { owner, slots, invited, waiting, at } = await clinicWithSlots(t);
+    const { owner, ruleId, slots, invited, waiting, at } = await clinicWithSlots(t);
     await slots(2);
     await slots(40, { service: 'implant' });
     await at('2026-01-16T12:00:00Z');
     t.same(await invited(), ['p1', 'p2']);
     t.same(await waiting(), ['p3 capacity', 'p4 capacity', 'p5 capacity']);
+    const asked = `/v1/rules/${ruleId}/explain?patientId=p3&on=2026-01-16`;
+    const { body: explained } = await owner.get(asked);
+    t.match(explained, { outcome: 'held', reason: 'capacity' });
+    t.match(
+      (explained.checks as { name: string }[]).filter(({ name }) => name === 'capacity'),
+      [{ passed: false, seen: { free: 42, invited: 2 } }],
+    );
     await at('2026-01-17T12:00:00Z');
     t.same(await invited(), ['p1', 'p2'], 'the invited keep their slots');
     t.match((await slots(3, {}, '2026-01-17T12:00:00Z')).body, { accepted: 1 });
