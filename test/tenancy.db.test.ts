@@ -146,6 +146,7 @@ function fill(path: string, { id, ids }: Victim): string {
     [/^(\/v1\/messages)\/\{id\}/, `$1/${ids.message}`],
     [/^(\/v1\/tasks)\/\{id\}/, `$1/${ids.task}`],
     [/^(\/v1\/opt-outs)\/\{id\}/, `$1/${ids.optOut}`],
+    [/\{ruleId\}/, ids.rule ?? ''],
     [/\{messageId\}/, ids.inbox ?? ''],
     [/\{keyId\}/, ids.key ?? ''],
     [/\{eventId\}/, ids.event ?? ''],
@@ -188,6 +189,7 @@ function bodyOf(operationId: string, { ids }: Victim): unknown {
     },
     previewRule: days,
     previewTemplate: { channel: 'sms' },
+    putRecall: { after: 'P90D' },
     putSegment: { audience: { tags: ['vip'] } },
     putAppointment: {
       patientId: marked.patient,

@@ -61,12 +61,14 @@ export async function admitBacklog(
   const terms = await readTerms(deps, trx, clinic.id, [rule], now);
   const recalls = await findRecallsOf(trx, clinic.id, rule.id);
   const entering: Entering[] = [];
+  let isEmpty = true;
   let left = backlog.perDay;
   for await (const one of judgeBacklog(trx, rule, {
     terms,
     recalls,
     since: activationOf(rule, now),
   })) {
+    isEmpty = false;
     const asked = enterOn(one, today, now, terms);
     const decision = decide(asked, terms);
     // Who is held out hears nothing, so that no place is taken.
@@ -75,6 +77,7 @@ export async function admitBacklog(
     entering.push({ asked, decision });
     if (left === 0) break;
   }
+  if (isEmpty) await setBacklogDay(trx, clinic.id, rule.id, addToDay(today, restDays));
   await keepCaseArms(
     trx,
     rule,
@@ -83,6 +86,9 @@ export async function admitBacklog(
   );
   return writeChanges(trx, clinic.id, await toChanges(trx, entering, terms), now);
 }
+
+/** An empty backlog is looked at once a week: only history that is told late can fill it again. */
+const restDays = 'P6D';
 
 const nothing: Planned = { planned: 0, suppressed: 0 };
 
@@ -262,5 +268,5 @@ export async function* enterByDay(
 
 /** The first day that the backlog has not served. */
 function firstDay({ backlogDay }: Rule, today: string): string {
-  return backlogDay === null || backlogDay < today ? today : addToDay(backlogDay, 'P1D');
+  return backlogDay === today ? addToDay(today, 'P1D') : today;
 }

@@ -7,6 +7,7 @@ import { recordAudit } from '../history/audit-store.ts';
 import type { Clinic } from '../history/clinic.ts';
 import { wakeClinic } from '../history/clinic-work-store.ts';
 import { countryPolicy } from '../history/country-policy.ts';
+import { localDay } from '../local-time.ts';
 import { type RenewedTerms, renewMessages } from '../outbox/message-store.ts';
 import { findTemplates, type Template } from '../outbox/template-store.ts';
 import { isUuid, uuidv7 } from '../uuid.ts';
@@ -196,6 +197,7 @@ export async function updateRule(
         planned_through: change.now,
         moved_from_version: rule.movedFrom ?? rule.version,
       }),
+      ...(isResting(rule, change.now) && { backlog_day: null }),
     })
     .where('clinic_id', '=', clinicId)
     .where('id', '=', id)
@@ -213,6 +215,14 @@ function renewedTerms({ id: ruleId, version, definition }: Rule): RenewedTerms {
   const templates = steps.map(({ template }) => template);
   return { ruleId, version, purpose, priority, onAmbiguous, unlessBooked, stopOn, templates };
 }
+
+/** Whether its backlog was empty when it was last looked at, so that nobody entered today. */
+function isResting({ backlogDay }: Rule, now: Temporal.Instant): boolean {
+  return backlogDay !== null && backlogDay > localDay(now, earliestZone);
+}
+
+/** Where a day begins first on earth. */
+const earliestZone = 'Pacific/Kiritimati';
 
 /** Whether a change of a rule changes who is due when. */
 export function movesDue(one: RuleDefinition, other: RuleDefinition): boolean {
@@ -245,7 +255,11 @@ export async function activateRule(
   if (rule.state === 'active') return rule;
   const row = await trx
     .updateTable('rules')
-    .set({ state: 'active', active_from: now, planned_through: now, updated_at: now })
+    .set({
+      state: 'active',
+      ...{ active_from: now, planned_through: now, updated_at: now },
+      ...(isResting(rule, now) && { backlog_day: null }),
+    })
     .where('clinic_id', '=', clinic.id)
     .where('id', '=', id)
     .returning(columns)

@@ -1,11 +1,14 @@
 import t from 'tap';
-import { recallClinic } from './recall-clinic.ts';
+import { recallClinics } from './recall-clinic.ts';
+
+t.setTimeout(120_000);
+const clinicOf = recallClinics(t);
 
 const moscow = { country: 'RU', timeZone: 'Europe/Moscow', currency: 'RUB' };
 const policy = { respectHolidays: true };
 
 t.test('a recall that falls due on a holiday goes on the next day that is none', async (t) => {
-  const clinic = await recallClinic(t, { ...moscow, policy });
+  const clinic = await clinicOf({ ...moscow, policy });
   const ruleId = await clinic.rule();
   await clinic.patient('due');
   // 180 days before Saturday, 9 May; and before Thursday, 12 November, a day as others.
@@ -36,7 +39,7 @@ t.test('a recall that falls due on a holiday goes on the next day that is none',
 });
 
 t.test('without the setting a holiday is a day as others', async (t) => {
-  const clinic = await recallClinic(t, moscow);
+  const clinic = await clinicOf(moscow);
   await clinic.rule();
   await clinic.patient('due');
   await clinic.visit('v1', 'due', '2025-11-10T09:00:00Z');
@@ -45,7 +48,7 @@ t.test('without the setting a holiday is a day as others', async (t) => {
 });
 
 t.test('a recall whose time ends with the holidays is not sent', async (t) => {
-  const clinic = await recallClinic(t, { ...moscow, policy, now: '2025-12-20T09:00:00Z' });
+  const clinic = await clinicOf({ ...moscow, policy, now: '2025-12-20T09:00:00Z' });
   const ruleId = await clinic.rule({ catchUp: 'P3D' });
   await clinic.patient('due');
   await clinic.visit('v1', 'due', '2025-07-06T09:00:00Z');
@@ -57,7 +60,7 @@ t.test('a recall whose time ends with the holidays is not sent', async (t) => {
 });
 
 t.test('holidays of several days are waited out', async (t) => {
-  const clinic = await recallClinic(t, { ...moscow, policy, now: '2025-12-20T09:00:00Z' });
+  const clinic = await clinicOf({ ...moscow, policy, now: '2025-12-20T09:00:00Z' });
   await clinic.rule();
   await clinic.patient('due');
   await clinic.visit('v1', 'due', '2025-07-06T09:00:00Z');
@@ -66,7 +69,7 @@ t.test('holidays of several days are waited out', async (t) => {
 });
 
 t.test('a reminder and a transactional message go on a holiday all the same', async (t) => {
-  const clinic = await recallClinic(t, { ...moscow, policy, now: '2026-05-01T09:00:00Z' });
+  const clinic = await clinicOf({ ...moscow, policy, now: '2026-05-01T09:00:00Z' });
   await clinic.patient('booked');
   await clinic.rule({
     trigger: { type: 'appointment', before: 'P1D' },
@@ -90,7 +93,7 @@ t.test('a reminder and a transactional message go on a holiday all the same', as
 });
 
 t.test('a greeting for the holiday itself goes on its day', async (t) => {
-  const clinic = await recallClinic(t, { ...moscow, policy, now: '2026-03-01T09:00:00Z' });
+  const clinic = await clinicOf({ ...moscow, policy, now: '2026-03-01T09:00:00Z' });
   await clinic.patient('anna');
   const march = { purpose: 'marketing', steps: [{ channel: 'sms', template: 'marketing' }] };
   await clinic.rule({ ...march, trigger: { type: 'calendar', date: '03-08' } });
@@ -108,7 +111,7 @@ t.test('a greeting for the holiday itself goes on its day', async (t) => {
 t.test(
   'a holiday is one where the recipient lives, and of the region that was named',
   async (t) => {
-    const clinic = await recallClinic(t, {
+    const clinic = await clinicOf({
       country: 'BR',
       timeZone: 'America/Sao_Paulo',
       policy: { respectHolidays: true, holidayRegion: 'SP' },
@@ -127,7 +130,7 @@ t.test(
 );
 
 t.test('what no country or region is, is refused where it is written', async (t) => {
-  const clinic = await recallClinic(t, moscow);
+  const clinic = await clinicOf(moscow);
   const refused = async (body: object, pointer: string) => {
     const { status, body: problem } = await clinic.patch('/v1/clinic', body);
     t.equal(status, 400);

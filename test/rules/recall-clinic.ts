@@ -34,11 +34,18 @@ export const yearly = {
   steps: [{ channel: 'sms', template: 'care' }],
 };
 
-export async function recallClinic(
-  t: Test,
-  { policy, ...wish }: { policy?: object } & Record<string, unknown> = {},
-): Promise<RecallClinic> {
-  const api = await testApi(t);
+export type ClinicWish = { policy?: object } & Record<string, unknown>;
+
+/** Clinics on one database, which the first makes. */
+export function recallClinics(t: Test): (wish?: ClinicWish) => Promise<RecallClinic> {
+  let api: Promise<TestApi> | null = null;
+  return async (wish = {}) => {
+    api ??= testApi(t);
+    return clinicOf(await api, wish);
+  };
+}
+
+async function clinicOf(api: TestApi, { policy, ...wish }: ClinicWish): Promise<RecallClinic> {
   const owner = await api.clinic({
     now: '2026-01-05T09:00:00Z',
     country: 'MX',
