@@ -60,6 +60,9 @@ async function createThreads(db: Kysely<unknown>): Promise<void> {
   await sql`create unique index tasks_thread on tasks (clinic_id, thread_id) where state = 'open' and thread_id is not null`.execute(
     db,
   );
+  await sql`create index replies_scored on replies (clinic_id, received_at) where score is not null`.execute(
+    db,
+  );
   await sql`create index replies_undecided on replies (clinic_id, address) where patient_id is null`.execute(
     db,
   );
@@ -92,6 +95,8 @@ async function createStaff(db: Kysely<unknown>): Promise<void> {
       phone text,
       notify text[] not null,
       language text not null,
+      -- Where they work with what they hear: a page of the host's.
+      url text,
       -- When their next digest is written; null for whoever gets none.
       digest_at timestamptz,
       created_at timestamptz not null,
@@ -116,6 +121,8 @@ async function createStaff(db: Kysely<unknown>): Promise<void> {
       topic text not null check (topic in ('task', 'thread', 'callback', 'digest')),
       state text not null default 'waiting' check (state in ('waiting', 'sending', 'sent', 'failed', 'unknown', 'expired')),
       reason text,
+      -- When they are to hear it; what comes hours too late is not said any more.
+      due_at timestamptz not null,
       next_at timestamptz,
       lease_until timestamptz,
       attempt_no smallint not null default 0,
@@ -183,25 +190,25 @@ async function wakeDesk(db: Kysely<unknown>): Promise<void> {
 /** Tasks are written by several hands; none can forget the staff. */
 async function notifyOfTasks(db: Kysely<unknown>): Promise<void> {
   await sql`
-    create function notify_staff(clinic uuid, wanted text, person text, happened_at timestamptz, due_at timestamptz)
+    create function notify_staff(clinic uuid, wanted text, person text, happened_at timestamptz, to_hear_at timestamptz)
     returns void language sql volatile
     begin atomic
-      insert into staff_notices (clinic_id, id, staff, channel, topic, next_at, created_at, updated_at)
-      select clinic, uuid_v7(happened_at), s.name, c.channel, t.topic,
-        greatest(due_at, (select max(n.updated_at) + interval '10 minutes' from staff_notices n
-          where n.clinic_id = clinic and n.staff = s.name and n.channel = c.channel and n.topic = t.topic
-            and n.state <> 'waiting')),
-        happened_at, happened_at
+      insert into staff_notices (clinic_id, id, staff, channel, topic, due_at, next_at, created_at, updated_at)
+      select clinic, uuid_v7(happened_at), s.name, c.channel, t.topic, w.at, w.at, happened_at, happened_at
       from staff s
       -- A call that was asked for is a task like others to whoever wants to hear of tasks alone.
       cross join lateral (select case when wanted = 'callback' and not 'callback' = any(s.notify) then 'task'
         else wanted end as topic) t
       cross join lateral (values ('sms', s.phone), ('email', s.email)) c (channel, address)
+      cross join lateral (select greatest(to_hear_at, max(n.updated_at) + interval '10 minutes') as at
+        from staff_notices n where n.clinic_id = clinic and n.staff = s.name and n.channel = c.channel
+          and n.topic = t.topic and n.state <> 'waiting') w
       where s.clinic_id = clinic and t.topic = any(s.notify) and c.address is not null
         and coalesce(s.name = person, true)
       order by s.name, c.channel
       on conflict (clinic_id, staff, channel, topic) where state = 'waiting'
-      do update set next_at = least(staff_notices.next_at, excluded.next_at);
+      do update set due_at = least(staff_notices.due_at, excluded.due_at),
+        next_at = least(staff_notices.next_at, excluded.next_at);
     end`.execute(db);
   await sql`
     create function notify_of_task() returns trigger language plpgsql as $$

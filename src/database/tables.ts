@@ -647,6 +647,7 @@ export interface StaffTable {
   phone: Nullable<string>;
   notify: StaffTopic[];
   language: string;
+  url: Nullable<string>;
   digest_at: Nullable<Instant>;
   created_at: Instant;
   updated_at: Instant;
@@ -660,6 +661,7 @@ export interface StaffNoticesTable {
   topic: StaffTopic;
   state: Generated<'waiting' | 'sending' | 'sent' | 'failed' | 'unknown' | 'expired'>;
   reason: Nullable<string>;
+  due_at: Instant;
   next_at: Nullable<Instant>;
   lease_until: Nullable<Instant>;
   attempt_no: Generated<number>;

@@ -38,6 +38,27 @@ export function nextDayAtDesk(clinic: Desk, after: Temporal.Instant): Temporal.I
   return first?.from ?? null;
 }
 
+/** The last day before that one on which somebody was at the desk; the day before where none near was. */
+export function lastDayAtDesk(clinic: Desk, before: string): string {
+  let day = addToDay(before, '-P1D');
+  for (let looked = 0; looked < searchDaysMax; looked += 1) {
+    if (openingsOn(clinic, day).length > 0) return day;
+    day = addToDay(day, '-P1D');
+  }
+  return addToDay(before, '-P1D');
+}
+
+/** The first day after that one on which somebody is at the desk; the day after where none near is. */
+export function followingDayAtDesk(clinic: Desk, after: string): string {
+  const next = nextDayAtDesk(clinic, startOfDay(addToDay(after, 'P1D'), clinic.timeZone));
+  return next === null ? addToDay(after, 'P1D') : localDay(next, clinic.timeZone);
+}
+
+/** When a day begins at the desk; its midnight where it is closed. */
+export function openingOf(clinic: Desk, day: string): Temporal.Instant {
+  return openingsOn(clinic, day)[0]?.from ?? startOfDay(day, clinic.timeZone);
+}
+
 interface Opening {
   from: Temporal.Instant;
   until: Temporal.Instant;

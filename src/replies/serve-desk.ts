@@ -5,10 +5,13 @@ import type { Clinic } from '../history/clinic.ts';
 import { findClinic } from '../history/clinic-store.ts';
 import { claimClinics, rescheduleClinic } from '../history/clinic-work-store.ts';
 import { lockPatients } from '../history/lock-store.ts';
+import { nextDayAtDesk } from '../history/opening-hours.ts';
 import type { DispatchDeps } from '../outbox/dispatch.ts';
 import { loop, type Service } from '../service.ts';
 import { answerCallback } from './answer-callback.ts';
 import { nextDeskAt } from './desk-store.ts';
+import { sendNotices } from './send-notices.ts';
+import { findDigestReaders, putDigest } from './staff-store.ts';
 import { staffTexts } from './staff-texts.ts';
 import { openThreadTask } from './task-store.ts';
 import { findOverdueThreads, findThreadPatient, takeOverdueThread } from './thread-store.ts';
@@ -40,6 +43,12 @@ export async function serveDesk(
     (trx, id, limit) => findOverdueThreads(trx, id, now, limit),
     (trx, id) => remindOfThread(desk, trx, id),
   );
+  done += await serveEach(
+    desk,
+    (trx, id, limit) => findDigestReaders(trx, id, now, limit),
+    (trx, name) => putDigest(trx, clinicId, name, nextDigestAt(clinic, now), now),
+  );
+  done += await sendNotices(deps, clinic, now);
   await withClinic(deps.db, clinicId, (trx) =>
     rescheduleClinic(trx, clinicId, 'desk', () => nextDeskAt(trx, clinicId)),
   );
@@ -77,6 +86,11 @@ async function remindOfThread({ clinic, now }: Desk, trx: Trx, id: string): Prom
   const text = staffTexts(clinic.language).unanswered;
   await openThreadTask(trx, clinic, { threadId: id, patientId, text }, now);
   return true;
+}
+
+/** When the next day of the clinic begins; a clinic that is never open asks again in a week. */
+export function nextDigestAt(clinic: Clinic, now: Temporal.Instant): Temporal.Instant {
+  return nextDayAtDesk(clinic, now) ?? now.add({ hours: 24 * 7 });
 }
 
 const idleMs = 1_000;
