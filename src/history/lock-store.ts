@@ -42,6 +42,9 @@ export interface LockedPatient {
   id: string;
   /** Who took their place in a merge. */
   replacedBy: string | null;
+  /** Whether somebody answers for them. */
+  hasGuardian: boolean;
+  household: string | null;
 }
 
 /**
@@ -55,7 +58,7 @@ export async function lockFreePatients(
 ): Promise<LockedPatient[]> {
   if (patientIds.length === 0) return [];
   const { rows } = await sql<LockedPatient>`
-    select id, replaced_by as "replacedBy" from patients
+    select id, replaced_by as "replacedBy", guardian_id is not null as "hasGuardian", household from patients
     where clinic_id = ${clinicId} and id = any(${[...patientIds]}::uuid[])
     for no key update skip locked`.execute(trx);
   return rows;

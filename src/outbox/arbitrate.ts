@@ -1,14 +1,11 @@
+import type { Caps, ClinicSettings } from '../history/clinic.ts';
+
 /**
  * Who of a local day's messages goes, when not all may: the occurrences of a day compete by priority before
  * any leaves, and a household that is due together gets one message. Pure, and whole in itself: the dispatcher
  * asks it about what stands in the outbox, a forecast about what it has in memory. The order in which
  * messages are given never matters.
  */
-
-export interface Caps {
-  perDay: number;
-  perWeek: number;
-}
 
 /** What a person, or a household, has got already. */
 export interface Contacts {
@@ -43,6 +40,14 @@ export interface CapTerms {
   person: Caps;
   /** Null where a household has none of its own. */
   household: Caps | null;
+}
+
+/** A household that gets one message has the caps of one person, unless the clinic says otherwise. */
+export function capTermsOf({
+  caps: { household, ...person },
+  householdMerging,
+}: Pick<ClinicSettings, 'caps' | 'householdMerging'>): CapTerms {
+  return { person, household: household ?? (householdMerging ? person : null) };
 }
 
 export type Place =
@@ -157,14 +162,22 @@ export function mergeHousehold<Given extends HouseholdMessage>(
   for (const message of messages.toSorted(byCarrying)) {
     if (!best.has(message.patientId)) best.set(message.patientId, message);
   }
-  const [carrier] = [...best.values()]
-    .filter(({ mayCarry }) => mayCarry)
-    .sort((one, other) => Number(one.isMinor) - Number(other.isMinor) || byRank(one, other));
+  const [carrier] = [...best.values()].filter(({ mayCarry }) => mayCarry).sort(byCarriage);
   if (carrier === undefined) return null;
   const companions = [...best.values()]
     .filter(({ patientId }) => patientId !== carrier.patientId)
     .sort(byNaming);
   return { carrier, companions };
+}
+
+/** An adult, then the better ranked, then the eldest. */
+function byCarriage(one: HouseholdMessage, other: HouseholdMessage): number {
+  return (
+    Number(one.isMinor) - Number(other.isMinor) ||
+    other.priority - one.priority ||
+    Temporal.Instant.compare(one.dueAt, other.dueAt) ||
+    byNaming(one, other)
+  );
 }
 
 /** Of one person's messages. */

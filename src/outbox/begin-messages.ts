@@ -9,10 +9,9 @@ import { type Clinic, clinicConsentTerms } from '../history/clinic.ts';
 import { blockedByConsent } from '../history/consent-store.ts';
 import { formatHostId } from '../history/host-id.ts';
 import { defaultSource } from '../history/key.ts';
-import { hostIdsOf } from '../history/patient-store.ts';
-import { lockAddresses, lockFreeAddresses, lockFreePatients } from '../history/lock-store.ts';
 import { nextAtDesk } from '../history/opening-hours.ts';
-import { addToDay, localDay } from '../local-time.ts';
+import { hostIdsOf } from '../history/patient-store.ts';
+import { localDay } from '../local-time.ts';
 import { uuidv7 } from '../uuid.ts';
 import {
   type Attempt,
@@ -30,22 +29,19 @@ import { findOpenConversations } from './conversation-store.ts';
 import type { Faults } from './fault.ts';
 import { groupCalls } from './group-calls.ts';
 import type { Verdict } from './guard.ts';
-import {
-  type Asked,
-  findAddresses,
-  type GuardFacts,
-  type GuardTimes,
-  type Recipient,
-  readGuardFacts,
-} from './guard-store.ts';
+import type { GuardFacts } from './guard-store.ts';
+import type { Look } from './hold-anomalies.ts';
+import { giveBackPlaces, holdOutranked, reasonOfTaken } from './hold-outranked.ts';
 import { countGoers, holdOverLimits } from './hold-over-limits.ts';
 import { countsTowardCaps, heldFor, heldUntilTomorrow, judgeMessage } from './judge-message.ts';
-import { lockMessages } from './lock-messages-store.ts';
+import { type Batch, lockBatch } from './lock-batch.ts';
 import { readMeetings, type Spoken } from './meeting-store.ts';
+import { type Merging, mergeHouseholds, settleHouseholds } from './merge-households.ts';
 import { actionsFor } from './message-actions.ts';
 import { releaseContactDays } from './message-store.ts';
 import { retryAlone } from './outcome.ts';
 import { priceOf } from './price.ts';
+import { bookNamed, callForward, markCarried } from './relatives-store.ts';
 import {
   bodyFor,
   linkFor,
@@ -85,6 +81,8 @@ export interface BeginResult {
   held: number;
   /** Whom somebody else was writing to: these are due again at once. */
   busy: number;
+  /** Rules that are held from now on because today is no usual day. */
+  anomalies: Look[];
 }
 
 interface Ready {
@@ -101,17 +99,23 @@ export async function beginMessages(
   due: readonly DueMessage[],
   now: Temporal.Instant,
 ): Promise<BeginResult> {
-  const all = await lockAndRead(deps, trx, clinic, due, now);
-  const verdicts = await judgeAll(trx, clinic, all, now);
+  const batch = await lockBatch(deps, trx, clinic, due, now);
+  const all = batch.due;
+  const known = [...all, ...batch.companions, ...[...batch.carried.values()].flat()];
+  const verdicts = await judgeAll(trx, clinic, known, now);
   const goers = () => all.filter((facts) => verdicts.get(facts.id)?.state === 'go');
 
-  const rendered = await renderAll(deps, trx, clinic, goers(), now);
+  const rendered = await renderAll(deps, trx, clinic, speakers(batch, verdicts), now);
   for (const facts of goers()) {
     const message = rendered.get(facts.id);
     if (message && !message.ok) verdicts.set(facts.id, heldFor(message.reason, facts, now));
   }
+  const isWorded = ({ id }: GuardFacts) => rendered.get(id)?.ok === true;
+  const merging = mergeHouseholds(batch, { verdicts, isWorded, clinic, now });
+  await renderNames(deps, trx, clinic, goers(), merging, rendered, now);
   holdWithoutChannel(goers(), verdicts, channel, now);
-  holdOverCaps(goers(), verdicts, clinic, now);
+  const others = known.filter(({ id }) => !merging.called.includes(id));
+  const outranked = await holdOutranked(trx, goers(), others, verdicts, clinic, now);
   const recipients = await recipientsOf(trx, clinic.id, channel, goers());
   const conversations = await findOpenConversations(trx, clinic.id, channel, goers(), now);
   const terms = { deps, clinic, rendered, recipients, conversations, now };
@@ -124,103 +128,68 @@ export async function beginMessages(
     all.flatMap(({ id, journeyId }) => (verdicts.get(id)?.state === 'go' ? [] : (journeyId ?? []))),
   );
   const limitTerms = { trx, clinic, now, verdicts, stayers };
-  const counted = await holdOverLimits(priced, limitTerms);
+  const within = await holdOverLimits(priced, limitTerms);
   await holdOverDay(trx, goers(), verdicts, clinic, now);
   await holdUnbooked(trx, goers(), verdicts, clinic, now);
-  await countGoers(counted, limitTerms);
+  await countGoers(within, limitTerms);
+  const absorbed = settleHouseholds(merging, verdicts, now);
+  giveBackPlaces([...outranked, ...merging.outranked], verdicts, now);
   deps.faults('after_judge');
 
-  const stayed = await stay(trx, clinic.id, all, verdicts, now);
+  const named = absorbed.filter(({ isDue }) => !isDue).map(({ facts }) => facts);
+  const stayed = await stay(trx, clinic.id, [...all, ...named], verdicts, now);
+  await keepHouseholds(trx, clinic, { ...merging, absorbed }, goers(), now);
   const leavers = ready.filter(({ facts }) => verdicts.get(facts.id)?.state === 'go');
   const left = await leave(trx, clinic, channel, leavers, now);
   // Last of all: the clinic's work row is taken after every other lock.
   await callPlanner(trx, clinic.id, [...stayed.concerned, ...left.concerned], now);
   const { suppressed, held } = stayed;
   const busy = due.length - all.length;
-  return { calls: left.calls, delivered: left.delivered, suppressed, held, busy };
+  const anomalies = within.looks.filter(({ isHeld }) => isHeld);
+  return { calls: left.calls, delivered: left.delivered, suppressed, held, busy, anomalies };
 }
 
-/** Of messages that this transaction holds, those whose patients and contact points are free. */
-async function lockAndRead(
+/** Who may go, and who is only early: for these words are needed, if only to be named by others. */
+function speakers(batch: Batch, verdicts: ReadonlyMap<string, Verdict>): GuardFacts[] {
+  return [...batch.due, ...batch.companions].filter((facts) => {
+    const verdict = verdicts.get(facts.id);
+    if (verdict?.state === 'go') return true;
+    return facts.mayMerge && verdict?.state === 'held' && verdict.reason === 'send-window';
+  });
+}
+
+/** Puts those messages into words again that name others beside their own patient. */
+async function renderNames(
   deps: BeginDeps,
   trx: Trx,
   clinic: Clinic,
-  due: readonly DueMessage[],
+  goers: readonly GuardFacts[],
+  { named }: Merging,
+  rendered: Map<string, RenderedMessage>,
   now: Temporal.Instant,
-): Promise<GuardFacts[]> {
-  const recipients = await lockRecipients(trx, clinic.id, due);
-  const addresses = await findAddresses(trx, clinic.id, recipients);
-  const free = await lockFreeAddresses(trx, clinic.id, knownAddresses(addresses));
-  const reached = recipients.filter(({ id }) => {
-    const address = addresses.get(id) ?? null;
-    return address === null || free.has(address);
-  });
-  deps.faults('after_locks');
-  return readGuardFacts(trx, clinic.id, withAddresses(reached, addresses), times(clinic, now));
-}
-
-/**
- * Whom each message goes to: its patient, or who took their place in a merge. Senders exclude each other
- * too: two of them must not both count the same day's contacts.
- */
-async function lockRecipients(
-  trx: Trx,
-  clinicId: string,
-  due: readonly DueMessage[],
-): Promise<Recipient[]> {
-  const found: Recipient[] = [];
-  let open: readonly Recipient[] = due;
-  for (let merges = 0; open.length > 0 && merges < mergesMax; merges += 1) {
-    const ids = unique(open.map((each) => each.patientId));
-    const locked = new Map(
-      (await lockFreePatients(trx, clinicId, ids)).map((row) => [row.id, row.replacedBy]),
-    );
-    found.push(
-      ...open
-        .filter(({ patientId }) => locked.get(patientId) === null)
-        .map(({ id, patientId }) => ({ id, patientId })),
-    );
-    open = open.flatMap(({ id, patientId }) => {
-      const survivor = locked.get(patientId) ?? null;
-      return survivor === null ? [] : [{ id, patientId: survivor }];
-    });
+): Promise<void> {
+  const naming = goers.filter(({ id }) => named.has(id));
+  if (naming.length === 0) return;
+  for (const [id, message] of await renderAll(deps, trx, clinic, naming, now, named)) {
+    rendered.set(id, message);
   }
-  return found;
 }
 
-/** A chain of merges is never longer; cycles are refused at intake. */
-const mergesMax = 50;
-
-/** The facts of messages whose patients are locked. */
-export async function readFacts(
+/** Notes who was named by whom, and that this was their contact too. */
+async function keepHouseholds(
   trx: Trx,
   clinic: Clinic,
-  recipients: readonly Recipient[],
+  { absorbed, named, called }: Merging,
+  goers: readonly GuardFacts[],
   now: Temporal.Instant,
-): Promise<GuardFacts[]> {
-  const addresses = await findAddresses(trx, clinic.id, recipients);
-  await lockAddresses(trx, clinic.id, knownAddresses(addresses), 'update');
-  await lockMessages(
-    trx,
-    clinic.id,
-    recipients.map((each) => each.id),
+): Promise<void> {
+  const carried = absorbed.map(({ facts, carrierId }) => ({ id: facts.id, carriedBy: carrierId }));
+  await markCarried(trx, clinic.id, carried);
+  const contacts = goers.flatMap(({ id, purpose }) =>
+    (named.get(id) ?? []).map(({ patientId }) => ({ messageId: id, patientId, purpose })),
   );
-  return readGuardFacts(trx, clinic.id, withAddresses(recipients, addresses), times(clinic, now));
-}
-
-type Addresses = ReadonlyMap<string, string | null>;
-
-function knownAddresses(addresses: Addresses): string[] {
-  return unique([...addresses.values()].filter((address) => address !== null));
-}
-
-function withAddresses(recipients: readonly Recipient[], addresses: Addresses): Asked[] {
-  return recipients.map((each) => ({ ...each, address: addresses.get(each.id) ?? null }));
-}
-
-function times(clinic: Clinic, now: Temporal.Instant): GuardTimes {
-  const today = localDay(now, clinic.timeZone);
-  return { now, today, weekStart: addToDay(today, '-P6D') };
+  await bookNamed(trx, clinic.id, localDay(now, clinic.timeZone), contacts);
+  await callForward(trx, clinic.id, called, now);
 }
 
 /** What history says of each message, consent included. */
@@ -231,14 +200,19 @@ export async function judgeAll(
   now: Temporal.Instant,
 ): Promise<Map<string, Verdict>> {
   const asks = all.map((facts) => ({ key: facts.id, ...facts }));
+  // Whoever answers for a patient may stop what goes to them.
+  const through = all.flatMap(({ throughId, ...facts }) =>
+    throughId === null ? [] : [{ ...facts, key: `${facts.id} through`, patientId: throughId }],
+  );
   const { careNeedsGrant } = clinicConsentTerms(clinic);
   const openings = new Map<string, Temporal.Instant | null>();
-  const blocks = await blockedByConsent(trx, clinic.id, asks, careNeedsGrant);
+  const blocks = await blockedByConsent(trx, clinic.id, [...asks, ...through], careNeedsGrant);
   return new Map(
-    all.map((facts) => [
-      facts.id,
-      judgeMessage(facts, { clinic, now, consent: blocks.get(facts.id), openings }),
-    ]),
+    all.map((facts) => {
+      const isStopped = blocks.get(`${facts.id} through`) === 'opted-out';
+      const consent = isStopped ? 'opted-out' : blocks.get(facts.id);
+      return [facts.id, judgeMessage(facts, { clinic, now, consent, openings })];
+    }),
   );
 }
 
@@ -248,6 +222,8 @@ export async function renderAll(
   clinic: Clinic,
   goers: readonly GuardFacts[],
   now: Temporal.Instant,
+  /** Whom a message names beside its own patient. */
+  named: ReadonlyMap<string, readonly GuardFacts[]> = new Map(),
 ): Promise<Map<string, RenderedMessage>> {
   const names = goers.flatMap((facts) => (facts.template === null ? [] : [facts.template]));
   const templates = new Map(
@@ -273,7 +249,7 @@ export async function renderAll(
       renderMessage(
         deps,
         clinic,
-        facts,
+        { ...facts, named: named.get(facts.id) ?? [] },
         picked.get(facts.id) ?? null,
         meetings?.get(facts.id),
         now,
@@ -301,27 +277,6 @@ export function holdWithoutChannel(
         ? resumeAt
         : facts.expiresAt;
     verdicts.set(facts.id, { state: 'held', reason: 'channel-paused', until });
-  }
-}
-
-/** Counts the contacts of a person by what stands in the books, and by this batch. */
-export function holdOverCaps(
-  goers: readonly GuardFacts[],
-  verdicts: Map<string, Verdict>,
-  clinic: Clinic,
-  now: Temporal.Instant,
-): void {
-  const { perDay, perWeek } = clinic.settings.caps;
-  const inBatch = new Map<string, number>();
-  for (const facts of goers) {
-    if (!countsTowardCaps(facts)) continue;
-    const keys = [facts.patientId, facts.address ?? ''];
-    const more = Math.max(...keys.map((key) => inBatch.get(key) ?? 0));
-    if (facts.contactsToday + more >= perDay || facts.contactsThisWeek + more >= perWeek) {
-      verdicts.set(facts.id, heldUntilTomorrow('frequency-cap', facts, clinic, now));
-      continue;
-    }
-    for (const key of keys) inBatch.set(key, (inBatch.get(key) ?? 0) + 1);
   }
 }
 
@@ -362,7 +317,7 @@ async function holdUnbooked(
   const unbooked = new Set(contacts.map(({ id }) => id).filter((id) => !booked.has(id)));
   for (const facts of goers) {
     if (unbooked.has(facts.id))
-      verdicts.set(facts.id, heldUntilTomorrow('frequency-cap', facts, clinic, now));
+      verdicts.set(facts.id, heldUntilTomorrow(reasonOfTaken(facts), facts, clinic, now));
   }
 }
 
@@ -494,8 +449,7 @@ async function deliverLocally(
   const dueAt = nextAtDesk(clinic, now);
   const deliveries = ready.map((each) => ({
     ...leaving(each, each.prepared, clinic, channel),
-    task:
-      channel.channel === 'task' ? { id: uuidv7(now), ruleId: each.facts.ruleId, dueAt } : null,
+    task: channel.channel === 'task' ? { id: uuidv7(now), ruleId: each.facts.ruleId, dueAt } : null,
   }));
   const delivered = await commitLocal(trx, clinic.id, deliveries, now);
   const concerned = ready

@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import { type Channel, channelNames } from '../channels/channel.ts';
 import type { Trx } from '../database/connect.ts';
 import { rowSet } from '../database/row-set.ts';
-import type { ChannelName } from '../database/tables.ts';
+import type { ChannelName, Purpose } from '../database/tables.ts';
 
 /**
  * Leases on messages. They live on the database's clock, whatever the business time is, so that the
@@ -24,6 +24,7 @@ const leaseOver = sql`clock_timestamp() + ${`${leaseMs} ms`}::interval`;
 
 export interface DueMessage extends Claim {
   patientId: string;
+  purpose: Purpose;
 }
 
 /**
@@ -38,7 +39,7 @@ export async function lockDueMessages(
   limit: number,
 ): Promise<DueMessage[]> {
   const { rows } = await sql<DueMessage>`
-    select id, patient_id as "patientId", lease_epoch as "leaseEpoch" from messages
+    select id, patient_id as "patientId", purpose, lease_epoch as "leaseEpoch" from messages
     where clinic_id = ${clinicId} and channel = ${channel} and state in ('scheduled', 'retry', 'held')
       and next_at <= ${now} and expires_at > ${now}
     order by next_at, priority desc, scheduled_at, id

@@ -2,6 +2,8 @@ import { sql } from 'kysely';
 import type { Trx } from '../database/connect.ts';
 import type { ChannelName, Purpose } from '../database/tables.ts';
 import { answeringOutcomes, type Guard } from './guard.ts';
+import { isInvited } from './invitation-store.ts';
+import { wasMoved } from './move-store.ts';
 
 /**
  * Reads, for many messages at once, everything that may speak against sending them. Each read runs
@@ -15,18 +17,31 @@ export interface Recipient {
   patientId: string;
 }
 
+/** How a message goes, as far as the patient alone decides it. */
+export interface Way {
+  id: string;
+  channel: ChannelName;
+  address: string | null;
+  /** Addresses of the patient that others have too: contacts at them count for all who share them. */
+  shared: string[];
+  journeyId: string | null;
+  /** Whether something of its journey has left before, as far as the message itself tells. */
+  isBegun: boolean;
+}
+
 /**
  * The contact point each message goes to: the one it was planned for while that is still the
  * patient's, their guardian's or their household's; else the one the patient has now.
  */
-export async function findAddresses(
+export async function findWays(
   trx: Trx,
   clinicId: string,
   recipients: readonly Recipient[],
-): Promise<Map<string, string | null>> {
-  const { rows } = await sql<{ id: string; address: string | null }>`
+): Promise<Map<string, Way>> {
+  if (recipients.length === 0) return new Map();
+  const { rows } = await sql<Way>`
     with ${given(clinicId, recipients)}
-    select m.id,
+    select m.id, m.channel, m.journey_id as "journeyId", m.attempt_no > 0 or coalesce(m.step, 0) > 0 as "isBegun",
       case
         when m.channel in ('inbox', 'task', 'webhook') then m.address
         when m.address is not null and exists (
@@ -39,11 +54,17 @@ export async function findAddresses(
             and (q.household = p.household or (q.source = p.source and q.external_id = p.guardian_id))) then m.address
         else case m.channel when 'sms' then p.sms_address when 'email' then p.email_address
           when 'whatsapp' then p.whatsapp_address when 'telegram' then p.telegram_address end
-      end as address
+      end as address,
+      case when m.purpose in ('care', 'marketing') then array(
+        select c.address from patient_contact_points c
+        where c.clinic_id = ${clinicId} and c.patient_id = p.id and exists (
+          select from patient_contact_points o
+          where o.clinic_id = ${clinicId} and o.address = c.address and o.patient_id <> p.id))
+        else '{}' end as shared
     from asked
     join chosen m on m.id = asked.id
     join people p on p.id = asked."patientId"`.execute(trx);
-  return new Map(rows.map((row) => [row.id, row.address]));
+  return new Map(rows.map((row) => [row.id, row]));
 }
 
 /** A message with all that the judge looks at. */
@@ -87,15 +108,41 @@ export interface GuardFacts {
   /** False when the anchor is gone, or is no longer what it was. */
   anchorHolds: boolean;
   isConfirmed: boolean;
+  /** A payment or deposit since the journey fell due. */
+  hasPaid: boolean;
+  /** Another rule invites this patient already, with steps to come. */
+  isInvited: boolean;
   hasReplied: boolean;
   hasClicked: boolean;
   hasTaskOutcome: boolean;
+  priority: number;
+  scheduledAt: Temporal.Instant;
+  birthDate: string | null;
+  guardianId: string | null;
+  /** The person whose address it goes to, where that is not the patient. */
+  throughId: string | null;
+  /** Where its contacts are counted together, and one message may name all who are due. */
+  household: string | null;
+  /** Whether a message of another member of the household may speak for it. */
+  mayMerge: boolean;
+  /** Whether an attempt today took its place among the day's contacts already. */
+  isBooked: boolean;
+  /** All addresses of the patient. */
+  addresses: string[];
   contactsToday: number;
   contactsThisWeek: number;
+  /** The highest priority of what reached them today. */
+  priorityToday: number | null;
+  householdToday: number;
+  householdThisWeek: number;
+  householdPriorityToday: number | null;
 }
 
 export interface Asked extends Recipient {
   address: string | null;
+  throughId: string | null;
+  /** Null where contacts are counted for the person alone. */
+  household: string | null;
 }
 
 export interface GuardTimes {
@@ -113,6 +160,20 @@ export async function readGuardFacts(
   asked: readonly Asked[],
   { now, today, weekStart }: GuardTimes,
 ): Promise<GuardFacts[]> {
+  if (asked.length === 0) return [];
+  const counted = (contacts: ReturnType<typeof sql>) => sql`
+      select count(distinct coalesce(d.message_id::text, d.outside_id::text, d.address || ' ' || d.purpose))
+          filter (where d.local_day = ${today}::date) as today,
+        count(distinct coalesce(d.message_id::text, d.outside_id::text, d.address || ' ' || d.purpose || ' ' || d.local_day)) as week,
+        max((select t.priority from messages t where t.clinic_id = ${clinicId} and t.id = d.message_id))
+          filter (where d.local_day = ${today}::date) as priority
+      from contact_days d
+      where d.clinic_id = ${clinicId} and d.local_day >= ${weekStart}::date and d.local_day <= ${today}::date
+        and d.message_id is distinct from m.id and d.address in (${contacts})`;
+  const atHome = counted(sql`
+        select c.address from patients q join patient_contact_points c on c.clinic_id = ${clinicId} and c.patient_id = q.id
+        where q.clinic_id = ${clinicId} and q.household = asked.household and q.replaced_by is null
+        union select asked.address`);
   const stops = (reason: string) => sql`coalesce(m.guard->'stopOn' ? ${sql.lit(reason)}, false)`;
   const journeyHas = (condition: ReturnType<typeof sql>) => sql`exists (
     select from messages j where j.clinic_id = ${clinicId} and j.journey_id = m.journey_id and ${condition})`;
@@ -125,7 +186,10 @@ export async function readGuardFacts(
       m.reason as "lastReason",
       p.deceased as "isDeceased",
       p.active and p.deleted_at is null as "isActive",
-      p.family, p.given, p.middle, p.preferred, p.name_text as "nameText", p.language, p.time_zone as "timeZone",
+      p.family, p.given, p.middle, p.preferred, p.name_text as "nameText",
+      case when asked."throughId" is null then p.language else coalesce((
+        select t.language from patients t where t.clinic_id = ${clinicId} and t.id = asked."throughId"), p.language)
+      end as language, p.time_zone as "timeZone",
       p.sms_address as "phoneOnFile", p.email_address as "emailOnFile", p.city as "cityOnFile",
       case when coalesce((m.guard->>'unlessBooked')::boolean, false) or ${stops('booked')} then (
         select min(a.start_at) from appointments a
@@ -164,6 +228,7 @@ export async function readGuardFacts(
           and coalesce(ap.patient_id = p.id, false)
           and case coalesce(g.status, 'upcoming')
             when 'upcoming' then ap.status in ('proposed', 'pending', 'booked')
+            when 'cancelled' then ap.status = 'cancelled' and not ${wasMoved(clinicId, 'ap')}
             else ap.status = g.status end
         when 'treatment' then exists (
           select from treatments t
@@ -171,12 +236,36 @@ export async function readGuardFacts(
             and t.next_step = g.step)
         else true end as "anchorHolds",
       coalesce(ap.confirmation = 'accepted', false) as "isConfirmed",
+      case when m.guard ? 'since' and ${stops('paid')} then exists (
+        select from payments y
+        where y.clinic_id = ${clinicId} and y.patient_id = p.id and y.kind <> 'refund'
+          and y.paid_at >= (m.guard->>'since')::timestamptz and y.paid_at <= ${now})
+        else false end as "hasPaid",
+      case when coalesce((m.guard->>'invitation')::boolean, false) and m.attempt_no = 0
+        then ${isInvited(clinicId, sql`p.id`, sql`m.journey_id`)} else false end as "isInvited",
       m.journey_id is not null and ${stops('replied')} and ${journeyHas(sql`j.replied_at is not null`)} as "hasReplied",
       m.journey_id is not null and ${stops('clicked')} and ${journeyHas(sql`j.clicked_at is not null`)} as "hasClicked",
       m.journey_id is not null and ${stops('task-outcome')} and ${journeyHas(sql`exists (
         select from tasks t where t.clinic_id = ${clinicId} and t.message_id = j.id
           and t.outcome = any(${[...answeringOutcomes]}::text[]))`)} as "hasTaskOutcome",
-      coalesce(caps.today, 0)::int as "contactsToday", coalesce(caps.week, 0)::int as "contactsThisWeek"
+      m.priority, m.scheduled_at as "scheduledAt", p.birth_date as "birthDate", p.guardian_id as "guardianId",
+      asked."throughId", asked.household,
+      asked.household is not null and m.journey_id is not null and m.template is not null
+        and m.purpose in ('care', 'marketing') and m.channel in ('sms', 'email', 'whatsapp', 'telegram')
+        -- What is private, or speaks of one appointment, is said to its patient alone.
+        and g.kind is distinct from 'appointment' and not exists (
+          select from rules r where r.clinic_id = ${clinicId} and r.id = m.rule_id
+            and coalesce((r.definition->>'sensitive')::boolean, false)) as "mayMerge",
+      m.attempt_no > 0 and exists (
+        select from contact_days b where b.clinic_id = ${clinicId} and b.message_id = m.id
+          and b.local_day = ${today}::date) as "isBooked",
+      case when m.purpose in ('care', 'marketing') then array(
+        select c.address from patient_contact_points c where c.clinic_id = ${clinicId} and c.patient_id = p.id)
+        else '{}' end as addresses,
+      coalesce(caps.today, 0)::int as "contactsToday", coalesce(caps.week, 0)::int as "contactsThisWeek",
+      caps.priority as "priorityToday",
+      coalesce(home.today, 0)::int as "householdToday", coalesce(home.week, 0)::int as "householdThisWeek",
+      home.priority as "householdPriorityToday"
     from asked
     join chosen m on m.id = asked.id
     join people p on p.id = asked."patientId"
@@ -185,15 +274,12 @@ export async function readGuardFacts(
       scope text, "practitionerId" text, "serviceIds" jsonb, revision integer, status text, step text) on true
     left join appointments ap on g.kind = 'appointment' and ap.clinic_id = ${clinicId}
       and ap.source = g.source and ap.external_id = g.id
-    left join lateral (
-      select count(*) filter (where d.local_day = ${today}::date) as today, count(*) as week
-      from contact_days d
-      where d.clinic_id = ${clinicId} and d.local_day >= ${weekStart}::date and d.local_day <= ${today}::date
-        and d.message_id is distinct from m.id
-        and d.address in (
-          select c.address from patient_contact_points c where c.clinic_id = ${clinicId} and c.patient_id = p.id
-          union select asked.address)
+    left join lateral (${counted(sql`
+        select c.address from patient_contact_points c where c.clinic_id = ${clinicId} and c.patient_id = p.id
+        union select asked.address`)}
     ) caps on m.purpose in ('care', 'marketing') and asked.address is not null
+    left join lateral (${atHome}
+    ) home on asked.household is not null and m.purpose in ('care', 'marketing') and asked.address is not null
     order by m.id`.execute(trx);
   return rows;
 }
@@ -202,12 +288,13 @@ export async function readGuardFacts(
  * The messages asked about and their patients, found by the primary key whatever the planner believes
  * of the tables' size.
  */
-function given(clinicId: string, asked: readonly (Recipient & { address?: string | null })[]) {
+function given(clinicId: string, asked: readonly (Recipient & Partial<Asked>)[]) {
   const ids = asked.map(({ id }) => id);
   const patientIds = asked.map(({ patientId }) => patientId);
   return sql`asked as materialized (
-      select * from unnest(${ids}::uuid[], ${patientIds}::uuid[], ${asked.map((each) => each.address ?? null)}::text[])
-        as a (id, "patientId", address)
+      select * from unnest(${ids}::uuid[], ${patientIds}::uuid[], ${asked.map((each) => each.address ?? null)}::text[],
+        ${asked.map((each) => each.throughId ?? null)}::uuid[], ${asked.map((each) => each.household ?? null)}::text[])
+        as a (id, "patientId", address, "throughId", household)
     ), chosen as materialized (
       select * from messages where clinic_id = ${clinicId} and id = any(${ids}::uuid[])
     ), people as materialized (

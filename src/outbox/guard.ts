@@ -57,6 +57,8 @@ export interface Guard {
   unlessBooked?: boolean;
   stopOn?: StopReason[];
   anchor?: VisitAnchor | AppointmentAnchor | TreatmentAnchor;
+  /** Nothing of its journey left before, whichever step it is. */
+  opens?: boolean;
   /** It begins an invitation: only while no other invitation of the patient has steps to come. */
   invitation?: boolean;
   /** False lets a message go to a patient who is no longer active. */

@@ -175,7 +175,7 @@ export function heldForTurn(
 }
 
 function isFirstStep(facts: GuardFacts): boolean {
-  return (facts.step ?? 0) === 0;
+  return facts.guard.opens ?? (facts.step ?? 0) === 0;
 }
 
 function earlier(one: Temporal.Instant, other: Temporal.Instant): Temporal.Instant {

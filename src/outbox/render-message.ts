@@ -6,7 +6,7 @@ import type { GuardFacts } from './guard-store.ts';
 import type { Meetings } from './meeting-store.ts';
 import { namesIn, renderBody } from './template.ts';
 import { type PickedBody, pickBody, type Template } from './template-store.ts';
-import type { TemplateFacts } from './template-values.ts';
+import type { PersonName, TemplateFacts } from './template-values.ts';
 
 /** Puts a message into words, from its template or from the host's own text. */
 
@@ -39,7 +39,11 @@ export type Addressee = Pick<
   | 'cityOnFile'
 >;
 
-type Worded = Addressee & Pick<GuardFacts, 'id' | 'channel' | 'body' | 'expiresAt'>;
+type Worded = Addressee &
+  Pick<GuardFacts, 'id' | 'channel' | 'body' | 'expiresAt'> & {
+    /** Who else is meant, in the order in which they are named. */
+    named?: readonly Addressee[];
+  };
 
 /** The body that a message would use; null when it has none. */
 export function bodyFor(
@@ -92,10 +96,9 @@ function templateFacts(
   meetings: Meetings | undefined,
   now: Temporal.Instant,
 ): TemplateFacts {
-  const { family, given, middle, preferred, nameText } = facts;
-  const hasParts = family !== null || given !== null;
   return {
-    patientName: { family, given, middle, preferred: preferred ?? (hasParts ? null : nameText) },
+    patientName: nameOf(facts),
+    alsoNamed: (facts.named ?? []).map(nameOf),
     clinic: {
       name: clinic.name,
       phone: clinic.settings.phone ?? null,
@@ -106,6 +109,11 @@ function templateFacts(
     appointment: meetings?.appointment,
     links: linksFor(deps, clinic, facts, namesIn(picked.body), now),
   };
+}
+
+function nameOf({ family, given, middle, preferred, nameText }: Addressee): PersonName {
+  const hasParts = family !== null || given !== null;
+  return { family, given, middle, preferred: preferred ?? (hasParts ? null : nameText) };
 }
 
 function linksFor(

@@ -145,6 +145,6 @@ export async function findMostOverdue(
       and j.id <> all(${[...except]}::uuid[])
       and not exists (
         select from messages b where b.clinic_id = ${clinicId} and b.journey_id = j.id and b.attempt_no > 0)
-    order by j.due_at, j.id limit ${limit}`.execute(trx);
+    order by j.due_at, j.patient_id, j.id limit ${limit}`.execute(trx);
   return new Set(rows.map((row) => row.id));
 }

@@ -3,17 +3,13 @@ import type { ChannelName, Purpose } from '../database/tables.ts';
 import { AppError, invalid } from '../errors.ts';
 import type { Clinic } from '../history/clinic.ts';
 import { lockPatients } from '../history/lock-store.ts';
-import {
-  holdOverCaps,
-  holdWithoutChannel,
-  judgeAll,
-  readFacts,
-  renderAll,
-} from './begin-messages.ts';
+import { holdWithoutChannel, judgeAll, renderAll } from './begin-messages.ts';
 import { commitStayed } from './begin-store.ts';
 import { type ChannelDeps, effectiveChannels } from './channel-store.ts';
 import type { Verdict } from './guard.ts';
+import { holdOverCaps } from './hold-outranked.ts';
 import { heldFor } from './judge-message.ts';
+import { readFacts } from './lock-batch.ts';
 import { findMessage, type MessageView } from './message-list-store.ts';
 import { enqueueMessages } from './message-store.ts';
 import { findTemplate, hasBodyFor } from './template-store.ts';

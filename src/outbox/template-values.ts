@@ -23,6 +23,8 @@ export interface Meeting {
 
 export interface TemplateFacts {
   patientName?: PersonName | null | undefined;
+  /** Who else of the household is meant: each name becomes the list of all. */
+  alsoNamed?: readonly PersonName[] | undefined;
   clinic?:
     | { name?: string | null; phone?: string | null; address?: string | null }
     | null
@@ -41,11 +43,11 @@ export interface TemplateFacts {
 type ReadValue = (facts: TemplateFacts, language: string) => string | null | undefined;
 
 const fixedNames: Readonly<Record<string, ReadValue>> = {
-  'patient.name.given': ({ patientName }) => safeName(patientName?.given),
-  'patient.name.family': ({ patientName }) => safeName(patientName?.family),
-  'patient.name.middle': ({ patientName }) => safeName(patientName?.middle),
-  'patient.name.preferred': ({ patientName }) => safeName(patientName?.preferred),
-  'patient.name.salutation': ({ patientName }, language) => salutation(patientName ?? {}, language),
+  'patient.name.given': names((name) => safeName(name.given), 'person'),
+  'patient.name.family': names((name) => safeName(name.family), 'family'),
+  'patient.name.middle': names((name) => safeName(name.middle), 'family'),
+  'patient.name.preferred': names((name) => safeName(name.preferred), 'person'),
+  'patient.name.salutation': names(salutation, 'person'),
   'clinic.name': ({ clinic }) => clinic?.name,
   'clinic.phone': ({ clinic }) => clinic?.phone,
   'clinic.address': ({ clinic }) => clinic?.address,
@@ -91,6 +93,39 @@ function readValue(
   const [, group, key] = openNames.exec(name) ?? [];
   const values = group === 'loyalty' ? facts.loyalty : facts.offer;
   return key !== undefined && values && Object.hasOwn(values, key) ? values[key] : null;
+}
+
+type ReadName = (name: PersonName, language: string) => string | null;
+
+/**
+ * One person's name, or those of all whom the text means. Where each must be told apart, whoever lacks that
+ * part of a name is called by another; what a family shares is said once.
+ */
+function names(read: ReadName, kind: 'person' | 'family'): ReadValue {
+  return ({ patientName, alsoNamed = [] }, language) => {
+    const own = patientName ?? {};
+    if (alsoNamed.length === 0) return read(own, language);
+    const parts = [own, ...alsoNamed].flatMap(
+      (name) => read(name, language) ?? (kind === 'person' ? anyName(name) : null) ?? [],
+    );
+    const told = kind === 'family' ? [...new Set(parts)] : parts;
+    return told.length === 0 ? null : listOf(language).format(told);
+  };
+}
+
+function anyName({ preferred, given, family }: PersonName): string | null {
+  return safeName(preferred) ?? safeName(given) ?? safeName(family);
+}
+
+const listsByLanguage = new Map<string, Intl.ListFormat>();
+
+function listOf(language: string): Intl.ListFormat {
+  const known = listsByLanguage.get(language);
+  if (known) return known;
+  const list = new Intl.ListFormat(language, { type: 'conjunction' });
+  if (listsByLanguage.size >= formatsMax) listsByLanguage.clear();
+  listsByLanguage.set(language, list);
+  return list;
 }
 
 function meetingNames(kind: 'visit' | 'appointment'): Record<string, ReadValue> {

@@ -113,7 +113,7 @@ function price(channel: ChannelName, { channels, country }: ContactTerms): numbe
   return parseMicros(tariff[country] ?? tariff.default ?? '0') ?? 0;
 }
 
-function needsNoAddress(channel: ChannelName): boolean {
+export function needsNoAddress(channel: ChannelName): boolean {
   return channel === 'inbox' || channel === 'task' || channel === 'webhook';
 }
 

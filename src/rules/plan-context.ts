@@ -166,6 +166,7 @@ export function toMessage(
       since: terms.since.toString(),
       unlessBooked: definition.unlessBooked,
       stopOn: definition.stopOn,
+      opens: terms.isOpening === true,
       ...(terms.isOpening && isInviting(definition) && { invitation: true }),
     },
     state: terms.state,

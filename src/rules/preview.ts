@@ -1,26 +1,36 @@
 import type { Trx } from '../database/connect.ts';
 import type { ChannelName } from '../database/tables.ts';
 import { hostIdsOf } from '../history/patient-store.ts';
+import { localDay } from '../local-time.ts';
+import { leftInBacklog } from './backlog.ts';
 import type { Decision } from './checks.ts';
 import {
+  addTo,
+  addToWay,
   type DaysQuestion,
+  type Forecast,
   judgeDays,
   moneyOf,
   openForecast,
+  priceWays,
   type Sample,
   spell,
   type Tally,
-  tallyDays,
+  type Way,
 } from './forecast.ts';
+import { foresee } from './foresee.ts';
 import type { RulesDeps } from './plan-context.ts';
 
 /**
  * What becomes of those who are due on coming days, supposing that nobody answers, books or changes
- * meanwhile. Who waits from before those days is not among them.
+ * meanwhile. Who waits from before, and what competes for the same patients, is taken into account.
  */
 
 export interface Preview
-  extends Pick<Tally, 'recipients' | 'messages' | 'suppressed' | 'holdout' | 'warnings'> {
+  extends Pick<
+    Tally,
+    'recipients' | 'messages' | 'suppressed' | 'holdout' | 'backlog' | 'warnings'
+  > {
   cost: { amount: string; currency: string };
   samples: Sample[];
 }
@@ -34,12 +44,52 @@ export async function previewRule(
   now: Temporal.Instant,
 ): Promise<Preview> {
   const forecast = await openForecast(deps, trx, clinicId, question, now);
-  return toPreview(await tallyDays(deps, trx, forecast), forecast);
+  return toPreview(await tallyForeseen(deps, trx, forecast, now), forecast);
+}
+
+/** Adds up what is foreseen of the rule on the days that are asked about. */
+async function tallyForeseen(
+  deps: RulesDeps,
+  trx: Trx,
+  forecast: Forecast,
+  now: Temporal.Instant,
+): Promise<Tally> {
+  const { rule, window, terms } = forecast;
+  const { refused, happenings, backlog } = await foresee(deps, trx, forecast, now);
+  const suppressed = new Map<string, number>();
+  const days = new Map<string, number>();
+  const ways = new Map<string, Way>();
+  let recipients = 0;
+  for (const { decision } of refused) addTo(suppressed, decision.reason ?? decision.outcome);
+  for (const happening of happenings) {
+    const { item } = happening;
+    if (item.rule.id !== rule.id) continue;
+    if (happening.kind !== 'left') {
+      const reason = happening.kind === 'absorbed' ? 'household' : happening.reason;
+      const isDueThen = item.isFirst && isWithin(item.since, window);
+      if (isDueThen && reason !== null) addTo(suppressed, reason);
+      continue;
+    }
+    const { at } = happening;
+    if (!isWithin(at, window)) continue;
+    if (item.isFirst) recipients += 1;
+    addTo(days, localDay(at, terms.clinic.timeZone));
+    for (const contact of item.contacts)
+      addToWay(ways, { ...contact, patientId: item.patientId, step: item.step, at });
+  }
+  const holdout = suppressed.get('holdout') ?? 0;
+  const priced = await priceWays(deps, trx, forecast, ways);
+  const counts = { recipients, holdout, backlog, suppressed: Object.fromEntries(suppressed) };
+  return { ...counts, days, ...priced };
+}
+
+function isWithin(at: Temporal.Instant, { after, upTo }: Forecast['window']): boolean {
+  return Temporal.Instant.compare(at, after) > 0 && Temporal.Instant.compare(at, upTo) <= 0;
 }
 
 export function toPreview(
   { costMicros, days: _days, ...tally }: Tally,
-  { terms }: Parameters<typeof tallyDays>[2],
+  { terms }: Forecast,
 ): Preview {
   return { ...tally, cost: moneyOf(costMicros, terms) };
 }
@@ -64,6 +114,7 @@ export async function listDue(
   const forecast = await openForecast(deps, trx, clinicId, question, now);
   const rows: { row: DueRow; at: Temporal.Instant }[] = [];
   for await (const { asked, decision } of judgeDays(trx, forecast)) {
+    if (decision === leftInBacklog) continue;
     const { occasion, choice } = asked;
     const row = {
       patientId: occasion.patientId,

@@ -1,0 +1,448 @@
+import type { Trx } from '../database/connect.ts';
+import { clinicConsentTerms } from '../history/clinic.ts';
+import { blockedByConsent } from '../history/consent-store.ts';
+import { addToDay, localDay } from '../local-time.ts';
+import { capTermsOf } from '../outbox/arbitrate.ts';
+import { findOpenInvitations } from '../outbox/capacity-store.ts';
+import { invitationKept, isInvitation, wishOf } from '../outbox/hold-over-capacity.ts';
+import { afterWait } from './advance-journey.ts';
+import { enterByDay, leftInBacklog } from './backlog.ts';
+import { type Case, type CheckTerms, type Decision, decide } from './checks.ts';
+import { type Contact, chooseContact, needsNoAddress } from './choose-contact.ts';
+import type { Forecast } from './forecast.ts';
+import { isAfter, openCases, type RulesDeps, readTerms, toMessage } from './plan-context.ts';
+import type { ReachablePatient } from './reachable-store.ts';
+import type { RecallOverride } from './recall.ts';
+import { findRecalls } from './recall-store.ts';
+import type { Rule } from './rule.ts';
+import { listActiveRules } from './rule-store.ts';
+import { streamOccasions } from './selection-store.ts';
+import { type Happening, type Item, simulate, type World } from './simulate.ts';
+import {
+  countContactsOn,
+  findBirths,
+  findContactDays,
+  findDayPools,
+  findHouseholdAddresses,
+  findOpenLadders,
+  findRunning,
+  findWaitingMessages,
+} from './simulate-store.ts';
+import type { Anchor } from './triggers/trigger.ts';
+import { triggerOf } from './triggers/triggers.ts';
+
+/**
+ * What becomes of all rules of a clinic on coming days, if nothing else becomes known: who is due, who waits
+ * already, and who goes when not all may.
+ */
+
+export interface Foreseen {
+  /** Of the rule that is asked about, and due on the days that are asked about. */
+  refused: { asked: Case; decision: Decision }[];
+  happenings: Happening[];
+  /** Who is left in the backlog of that rule. */
+  backlog: number;
+}
+
+/** What an item's further steps need. */
+interface Walker {
+  patient: ReachablePatient;
+  anchor: Anchor;
+}
+
+interface Gathered {
+  items: Item[];
+  walkers: Map<string, Walker>;
+  refused: Foreseen['refused'];
+  backlog: number;
+}
+
+export async function foresee(
+  deps: RulesDeps,
+  trx: Trx,
+  forecast: Forecast,
+  now: Temporal.Instant,
+): Promise<Foreseen> {
+  const { rule, window } = forecast;
+  const { clinic } = forecast.terms;
+  const first = window.after.add({ milliseconds: 1 });
+  const from = Temporal.Instant.compare(now, first) < 0 ? now : first;
+  const others = (await listActiveRules(trx, clinic.id)).filter(({ id }) => id !== rule.id);
+  const rules = [rule, ...others];
+  const terms = { ...(await readTerms(deps, trx, clinic.id, rules, now)), now: from };
+  const gathered: Gathered = { items: [], walkers: new Map(), refused: [], backlog: 0 };
+  const recalls = await findRecalls(
+    trx,
+    clinic.id,
+    rules.map(({ id }) => id),
+    null,
+  );
+  for (const each of rules) {
+    const settled = recalls.get(each.id) ?? [];
+    await gatherEntering(
+      trx,
+      each,
+      forecast,
+      { ...terms, recalls: settled, askedAt: now },
+      gathered,
+    );
+    await gatherDue(trx, each, forecast, { ...terms, recalls: settled }, from, gathered);
+  }
+  await gatherWaiting(trx, rules, terms, from, gathered);
+  const blocked = await blockedSteps(trx, terms, gathered);
+  const world = await readWorld(trx, terms, { from, upTo: window.upTo }, gathered, blocked);
+  const { refused, backlog } = gathered;
+  return { refused, backlog, happenings: [...simulate(world)] };
+}
+
+/** Those whom the backlog lets in until the days are over. */
+async function gatherEntering(
+  trx: Trx,
+  rule: Rule,
+  { rule: wanted, window }: Forecast,
+  terms: CheckTerms & Settled & { askedAt: Temporal.Instant },
+  gathered: Gathered,
+): Promise<void> {
+  const { recalls, askedAt } = terms;
+  const question = {
+    terms,
+    recalls,
+    askedAt,
+    window: { after: terms.now.subtract({ milliseconds: 1 }), upTo: window.upTo },
+  };
+  for await (const { asked, decision } of enterByDay(trx, rule, question)) {
+    const isAsked = rule.id === wanted.id;
+    if (decision.outcome === 'due') addDue(asked, decision, terms, gathered);
+    else if (isAsked && decision === leftInBacklog) gathered.backlog += 1;
+    else if (isAsked && isAfter(asked.occasion.dueAt, window.after))
+      gathered.refused.push({ asked, decision });
+  }
+}
+
+interface Settled {
+  recalls: readonly RecallOverride[];
+}
+
+/** Those who fall due from then on. */
+async function gatherDue(
+  trx: Trx,
+  rule: Rule,
+  { rule: wanted, window }: Forecast,
+  terms: CheckTerms & Settled,
+  from: Temporal.Instant,
+  gathered: Gathered,
+): Promise<void> {
+  const { clinic, recalls } = terms;
+  const { definition } = rule;
+  const after = from.subtract({ milliseconds: 1 });
+  const selection = {
+    clinic,
+    definition,
+    window: { after, upTo: reachOf(rule, window.upTo) },
+    patientIds: null,
+    now: from,
+    recalls,
+  };
+  for await (const occasions of streamOccasions(trx, selection)) {
+    for (const asked of await openCases(trx, rule, occasions, terms)) {
+      const decision = decide(asked, terms);
+      const isAsked =
+        rule.id === wanted.id &&
+        isAfter(asked.occasion.dueAt, window.after) &&
+        !isAfter(asked.occasion.dueAt, window.upTo);
+      const obstacle = obstacleOf(asked, decision, terms, window.upTo);
+      if (obstacle !== null) {
+        if (isAsked) gathered.refused.push({ asked, decision: obstacle });
+        continue;
+      }
+      addDue(asked, decision, terms, gathered);
+    }
+  }
+}
+
+/** What must come before an appointment goes earlier where its own hour is closed. */
+function reachOf({ definition }: Rule, upTo: Temporal.Instant): Temporal.Instant {
+  return definition.trigger.before === undefined ? upTo : upTo.add({ hours: 48 });
+}
+
+/** What will not pass by itself; for who is booked, what is found when that appointment is over. */
+function obstacleOf(
+  asked: Case,
+  decision: Decision,
+  terms: CheckTerms,
+  upTo: Temporal.Instant,
+): Decision | null {
+  if (decision.outcome === 'due') return null;
+  const { appointmentAt } = asked.occasion;
+  if (decision.reason !== 'future-appointment' || appointmentAt === null) return decision;
+  const later = decide({ ...asked, occasion: { ...asked.occasion, appointmentAt: null } }, terms);
+  if (later.outcome === 'due') return null;
+  return Temporal.Instant.compare(appointmentAt, upTo) > 0 ? decision : later;
+}
+
+function addDue(
+  asked: Case,
+  decision: Decision,
+  terms: CheckTerms,
+  { items, walkers }: Gathered,
+): void {
+  const item = dueItem(asked, decision, terms);
+  const { occasion } = asked;
+  items.push(item);
+  walkers.set(item.journey, {
+    patient: { ...occasion, id: occasion.patientId },
+    anchor: occasion.anchor,
+  });
+}
+
+function dueItem(asked: Case, decision: Decision, terms: CheckTerms): Item {
+  const { rule, occasion, choice, blocks, expiresAt } = asked;
+  const contacts = choice.contacts.filter((_contact, at) => blocks[at] === undefined);
+  const [contact] = contacts;
+  const journey = `${rule.id} ${occasion.patientId} ${occasion.occurrence}`;
+  const message = toMessage(
+    contact ?? { channel: 'task', address: null },
+    {
+      rule,
+      journeyId: journey,
+      occasion,
+      step: choice.step,
+      since: occasion.dueAt,
+      isOpening: true,
+      dueAt: occasion.dueAt,
+      expiresAt,
+      state: 'scheduled',
+      reason: null,
+    },
+    terms,
+  );
+  return {
+    journey,
+    rule,
+    patientId: occasion.patientId,
+    step: choice.step,
+    contacts,
+    isFirst: true,
+    at: occasion.appointmentAt ?? message.scheduledAt,
+    expiresAt,
+    since: occasion.dueAt,
+    guard: message.guard,
+    patientZone: occasion.patientZone,
+    household: occasion.household,
+    addresses: addressesOf(occasion),
+    waits: decision.outcome === 'due' ? null : decision.reason,
+  };
+}
+
+function addressesOf({ sms, email, whatsapp, telegram }: ReachablePatientAddresses): string[] {
+  return [...new Set([sms, email, whatsapp, telegram].filter((each) => each !== null))];
+}
+type ReachablePatientAddresses = Pick<ReachablePatient, 'sms' | 'email' | 'whatsapp' | 'telegram'>;
+
+/** Reasons that pass by themselves, day by day. */
+const passing: readonly (string | null)[] = [
+  null,
+  'send-window',
+  'frequency-cap',
+  'lower-priority',
+  'daily-limit',
+  'budget',
+  'capacity',
+  'future-appointment',
+];
+
+/** What an earlier day left over, and the ladders that are being climbed. */
+async function gatherWaiting(
+  trx: Trx,
+  rules: readonly Rule[],
+  terms: CheckTerms,
+  from: Temporal.Instant,
+  { items, walkers }: Gathered,
+): Promise<void> {
+  const { clinic } = terms;
+  const byId = new Map(rules.map((rule) => [rule.id, rule]));
+  const dueUpTo = from.subtract({ milliseconds: 1 });
+  const messages = await findWaitingMessages(trx, clinic.id, dueUpTo);
+  const { careNeedsGrant } = clinicConsentTerms(clinic);
+  const asks = messages.map(({ journeyId, step, id, purpose, channel, address }) => ({
+    ...{ key: `${journeyId}/${step}/${channel}`, patientId: id },
+    ...{ purpose, channel, address },
+  }));
+  const blocks = await blockedByConsent(trx, clinic.id, asks, careNeedsGrant);
+  for (const [index, waiting] of messages.entries()) {
+    const rule = byId.get(waiting.ruleId);
+    if (rule === undefined || rule.state !== 'active') continue;
+    const isPassing =
+      !blocks.has(asks[index]?.key ?? '') &&
+      (waiting.address !== null || needsNoAddress(waiting.channel)) &&
+      (waiting.state !== 'held' || passing.includes(waiting.reason));
+    items.push({
+      journey: waiting.journeyId,
+      rule,
+      patientId: waiting.id,
+      step: waiting.step,
+      contacts: [{ channel: waiting.channel, address: waiting.address }],
+      isFirst: waiting.isFirst,
+      at: isPassing ? waiting.nextAt : waiting.expiresAt,
+      expiresAt: waiting.expiresAt,
+      since: waiting.dueAt,
+      guard: waiting.guard,
+      patientZone: waiting.patientZone,
+      household: waiting.household,
+      addresses: addressesOf(waiting),
+      waits: waiting.state === 'held' ? waiting.reason : null,
+    });
+    walkers.set(waiting.journeyId, { patient: waiting, anchor: waiting.anchor });
+  }
+  for (const ladder of await findOpenLadders(trx, clinic.id, dueUpTo)) {
+    const rule = byId.get(ladder.ruleId);
+    if (rule === undefined || rule.state !== 'active') continue;
+    const walker = { patient: ladder, anchor: ladder.anchor };
+    walkers.set(ladder.journeyId, walker);
+    const left: Item = {
+      journey: ladder.journeyId,
+      rule,
+      patientId: ladder.id,
+      step: ladder.step,
+      contacts: [],
+      isFirst: false,
+      at: ladder.leftAt,
+      expiresAt: ladder.leftAt,
+      since: ladder.dueAt,
+      guard: {},
+      patientZone: ladder.patientZone,
+      household: ladder.household,
+      addresses: addressesOf(ladder),
+      waits: null,
+    };
+    const next = nextItem(left, ladder.leftAt, walker, terms, new Set());
+    if (next !== null) items.push(next);
+  }
+}
+
+/** The next step that reaches the patient; null where there is none. */
+function nextItem(
+  item: Item,
+  leftAt: Temporal.Instant,
+  { patient, anchor }: Walker,
+  terms: CheckTerms,
+  blocked: ReadonlySet<string>,
+): Item | null {
+  const { rule, patientZone } = item;
+  const { definition } = rule;
+  const step = definition.steps[item.step + 1];
+  if (step === undefined) return null;
+  const clinicZone = terms.clinic.timeZone;
+  const waits = { definition, patientZone, clinicZone, now: leftAt };
+  const dueAt = afterWait(leftAt, step.after, waits);
+  const choice = chooseContact(definition, item.step + 1, patient, terms);
+  if (choice.reason !== null) return null;
+  const contacts = choice.contacts.filter(
+    (contact) => !blocked.has(consentKey(item.patientId, rule, contact)),
+  );
+  if (contacts.length === 0) return null;
+  const expiresAt = triggerOf(definition.trigger.type).expiresAt(
+    { dueAt, anchor, patientZone },
+    definition,
+    clinicZone,
+  );
+  const { invitation: _invitation, ...opened } = item.guard;
+  const guard = { ...opened, opens: false };
+  return {
+    ...item,
+    step: choice.step,
+    contacts,
+    isFirst: false,
+    at: dueAt,
+    expiresAt,
+    guard,
+    waits: null,
+  };
+}
+
+function consentKey(patientId: string, rule: Rule, { channel, address }: Contact): string {
+  return `${patientId} ${rule.definition.purpose} ${channel} ${address}`;
+}
+
+const asksMax = 2_000;
+
+/** The contacts of further steps that consent does not let go. */
+async function blockedSteps(
+  trx: Trx,
+  terms: CheckTerms,
+  { items, walkers }: Gathered,
+): Promise<Set<string>> {
+  const asks = items.flatMap(({ rule, patientId, journey, step }) => {
+    const patient = walkers.get(journey)?.patient;
+    if (patient === undefined) return [];
+    return rule.definition.steps.slice(step + 1).flatMap((_step, offset) => {
+      const { contacts } = chooseContact(rule.definition, step + 1 + offset, patient, terms);
+      return contacts.map((contact) => ({
+        key: consentKey(patientId, rule, contact),
+        patientId,
+        purpose: rule.definition.purpose,
+        ...contact,
+      }));
+    });
+  });
+  const { careNeedsGrant } = clinicConsentTerms(terms.clinic);
+  const blocked = new Set<string>();
+  for (let at = 0; at < asks.length; at += asksMax) {
+    const part = asks.slice(at, at + asksMax);
+    const found = await blockedByConsent(trx, terms.clinic.id, part, careNeedsGrant);
+    for (const key of found.keys()) blocked.add(key);
+  }
+  return blocked;
+}
+
+async function readWorld(
+  trx: Trx,
+  terms: CheckTerms,
+  { from, upTo }: { from: Temporal.Instant; upTo: Temporal.Instant },
+  { items, walkers }: Gathered,
+  blocked: ReadonlySet<string>,
+): Promise<World> {
+  const { clinic } = terms;
+  const firstDay = localDay(from, clinic.timeZone);
+  const dueUpTo = from.subtract({ milliseconds: 1 });
+  const hasHouseholdCaps = capTermsOf(clinic.settings).household !== null;
+  const pools = await findDayPools(trx, clinic.id, firstDay);
+  const since = from.subtract(invitationKept);
+  const open = pools.length === 0 ? [] : await findOpenInvitations(trx, clinic.id, since);
+  const rulesById = new Map(items.map(({ rule }) => [rule.id, rule]));
+  const wishFor = (rule: Rule | undefined, anchor: Parameters<typeof wishOf>[1]) => {
+    const { services = [], practitioners = [] } = rule?.definition.trigger ?? {};
+    return wishOf({ services, practitioners }, anchor);
+  };
+  return {
+    clinic,
+    from,
+    upTo,
+    items,
+    contactDays: await findContactDays(trx, clinic.id, {
+      since: addToDay(firstDay, '-P6D'),
+      firstDay,
+      dueUpTo,
+    }),
+    householdAddresses: hasHouseholdCaps ? await findHouseholdAddresses(trx, clinic.id) : new Map(),
+    births: clinic.settings.householdMerging ? await findBirths(trx, clinic.id) : new Map(),
+    running: await findRunning(trx, clinic.id, dueUpTo),
+    contactsToday: await countContactsOn(trx, clinic.id, firstDay, dueUpTo),
+    pools,
+    // How long ago they were invited is not asked: they keep their slots for the longest time.
+    openInvitations: open.flatMap(({ ruleId, anchor, count }) =>
+      Array.from({ length: count }, () => ({
+        wish: wishFor(rulesById.get(ruleId), anchor),
+        leftAt: from,
+      })),
+    ),
+    wishOf: ({ rule, guard }) =>
+      isInvitation({ purpose: rule.definition.purpose, guard })
+        ? wishFor(rule, guard.anchor)
+        : null,
+    nextOf: (item, leftAt) => {
+      const walker = walkers.get(item.journey);
+      return walker === undefined ? null : nextItem(item, leftAt, walker, terms, blocked);
+    },
+  };
+}

@@ -1,0 +1,173 @@
+import { sql } from 'kysely';
+import type { Trx } from '../database/connect.ts';
+import type { ChannelName, Purpose } from '../database/tables.ts';
+import type { Guard } from '../outbox/guard.ts';
+import { invites, isRunning } from '../outbox/invitation-store.ts';
+import { withdrawableStates } from '../outbox/message.ts';
+import type { Pool } from '../outbox/places.ts';
+import type { ReachablePatient } from './reachable-store.ts';
+import type { ContactDay } from './simulate.ts';
+import type { Anchor } from './triggers/trigger.ts';
+
+/** What stands in the outbox and in the books when coming days are foreseen. */
+
+interface Person extends ReachablePatient {
+  household: string | null;
+}
+
+const person = sql`
+  p.id, p.language, p.time_zone as "patientZone", p.preferred_channel as "preferredChannel", p.sms_address as sms,
+  p.email_address as email, p.whatsapp_address as whatsapp, p.telegram_address as telegram, p.household`;
+
+/** A message of an earlier journey that has not left. */
+export interface WaitingMessage extends Person {
+  journeyId: string;
+  ruleId: string;
+  step: number;
+  channel: ChannelName;
+  address: string | null;
+  purpose: Purpose;
+  guard: Guard;
+  anchor: Anchor;
+  state: string;
+  reason: string | null;
+  nextAt: Temporal.Instant;
+  expiresAt: Temporal.Instant;
+  dueAt: Temporal.Instant;
+  isFirst: boolean;
+}
+
+/** @param dueUpTo of their journeys: what fell due later is foreseen from its beginning. */
+export async function findWaitingMessages(
+  trx: Trx,
+  clinicId: string,
+  dueUpTo: Temporal.Instant,
+): Promise<WaitingMessage[]> {
+  const { rows } = await sql<WaitingMessage>`
+    select m.journey_id as "journeyId", m.rule_id as "ruleId", m.step, m.channel, m.address, m.purpose, m.guard, j.anchor, m.state,
+      m.reason, coalesce(m.next_at, m.scheduled_at) as "nextAt", m.expires_at as "expiresAt", j.due_at as "dueAt",
+      not exists (select from messages b where b.clinic_id = ${clinicId} and b.journey_id = m.journey_id
+        and b.attempt_no > 0) as "isFirst", ${person}
+    from messages m
+    join journeys j on j.clinic_id = ${clinicId} and j.id = m.journey_id and j.due_at <= ${dueUpTo}
+    join patients p on p.clinic_id = ${clinicId} and p.id = m.patient_id
+    where m.clinic_id = ${clinicId} and m.state = any(${[...withdrawableStates]}::text[]) and m.rule_id is not null
+    order by m.id`.execute(trx);
+  return rows;
+}
+
+/** A journey of which a message left, and whose next step is still to be prepared. */
+export interface OpenLadder extends Person {
+  journeyId: string;
+  ruleId: string;
+  step: number;
+  leftAt: Temporal.Instant;
+  dueAt: Temporal.Instant;
+  anchor: Anchor;
+}
+
+export async function findOpenLadders(
+  trx: Trx,
+  clinicId: string,
+  dueUpTo: Temporal.Instant,
+): Promise<OpenLadder[]> {
+  const { rows } = await sql<OpenLadder>`
+    select j.id as "journeyId", j.rule_id as "ruleId", l.step, coalesce(l.sent_at, l.updated_at) as "leftAt",
+      j.due_at as "dueAt", j.anchor, ${person}
+    from journeys j
+    join lateral (
+      select m.step, m.sent_at, m.updated_at, m.journey_continues from messages m
+      where m.clinic_id = ${clinicId} and m.journey_id = j.id and m.attempt_no > 0
+      order by m.step desc, m.sent_at desc nulls last limit 1) l on l.journey_continues
+    join patients p on p.clinic_id = ${clinicId} and p.id = j.patient_id
+    where j.clinic_id = ${clinicId} and j.state in ('planned', 'active') and j.due_at <= ${dueUpTo}
+      and not exists (select from messages w where w.clinic_id = ${clinicId} and w.journey_id = j.id
+        and w.state = any(${[...withdrawableStates]}::text[]))`.execute(trx);
+  return rows;
+}
+
+/** The invitations that patients are in the middle of: journey by patient. */
+export async function findRunning(
+  trx: Trx,
+  clinicId: string,
+  dueUpTo: Temporal.Instant,
+): Promise<Map<string, string>> {
+  const { rows } = await sql<{ patientId: string; journeyId: string }>`
+    select i.patient_id as "patientId", i.id as "journeyId"
+    from journeys i join rules r on r.clinic_id = ${clinicId} and r.id = i.rule_id
+    where i.clinic_id = ${clinicId} and i.due_at <= ${dueUpTo} and ${invites()} and ${isRunning(clinicId)}`.execute(
+    trx,
+  );
+  return new Map(rows.map(({ patientId, journeyId }) => [patientId, journeyId]));
+}
+
+/** The contacts of the six days before and of the first day itself, of journeys due until then. */
+export async function findContactDays(
+  trx: Trx,
+  clinicId: string,
+  { since, firstDay, dueUpTo }: { since: string; firstDay: string; dueUpTo: Temporal.Instant },
+): Promise<ContactDay[]> {
+  const { rows } = await sql<ContactDay>`
+    select d.address, d.purpose, d.local_day::text as day, m.priority
+    from contact_days d
+    left join messages m on m.clinic_id = ${clinicId} and m.id = d.message_id
+    left join journeys j on j.clinic_id = ${clinicId} and j.id = m.journey_id
+    where d.clinic_id = ${clinicId} and d.local_day >= ${since}::date
+      and (d.local_day < ${firstDay}::date
+        or (d.local_day = ${firstDay}::date and coalesce(j.due_at <= ${dueUpTo}, true)))`.execute(
+    trx,
+  );
+  return rows;
+}
+
+export async function findHouseholdAddresses(
+  trx: Trx,
+  clinicId: string,
+): Promise<Map<string, string[]>> {
+  const { rows } = await sql<{ household: string; addresses: string[] }>`
+    select p.household, array_agg(distinct c.address) as addresses
+    from patients p
+    join patient_contact_points c on c.clinic_id = ${clinicId} and c.patient_id = p.id
+    where p.clinic_id = ${clinicId} and p.household is not null
+    group by p.household`.execute(trx);
+  return new Map(rows.map(({ household, addresses }) => [household, addresses]));
+}
+
+/** Of those who live with others: who answers for whom, and who is of age. */
+export async function findBirths(
+  trx: Trx,
+  clinicId: string,
+): Promise<Map<string, { birthDate: string | null; guardianId: string | null }>> {
+  const { rows } = await sql<{ id: string; birthDate: string | null; guardianId: string | null }>`
+    select id, birth_date::text as "birthDate", guardian_id as "guardianId" from patients
+    where clinic_id = ${clinicId} and household is not null`.execute(trx);
+  return new Map(rows.map(({ id, ...birth }) => [id, birth]));
+}
+
+export async function findDayPools(
+  trx: Trx,
+  clinicId: string,
+  firstDay: string,
+): Promise<(Pool & { day: string })[]> {
+  const { rows } = await sql<Pool & { day: string }>`
+    select local_day::text as day, nullif(service, '') as service, nullif(practitioner, '') as practitioner, free
+    from capacities where clinic_id = ${clinicId} and local_day >= ${firstDay}::date
+    order by local_day, service, practitioner`.execute(trx);
+  return rows;
+}
+
+/** First contacts of each rule on that day, of journeys due until then. */
+export async function countContactsOn(
+  trx: Trx,
+  clinicId: string,
+  day: string,
+  from: Temporal.Instant,
+): Promise<Map<string, number>> {
+  const { rows } = await sql<{ ruleId: string; contacts: number }>`
+    select d.rule_id as "ruleId", d.contacts - (
+      select count(distinct m.journey_id)::int from messages m
+      join journeys j on j.clinic_id = ${clinicId} and j.id = m.journey_id and j.due_at > ${from}
+      where m.clinic_id = ${clinicId} and m.rule_id = d.rule_id and m.attempt_no > 0) as contacts
+    from rule_days d where d.clinic_id = ${clinicId} and d.local_day = ${day}::date`.execute(trx);
+  return new Map(rows.map(({ ruleId, contacts }) => [ruleId, Math.max(0, contacts)]));
+}
