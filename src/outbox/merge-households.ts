@@ -43,6 +43,7 @@ export interface MergeTerms {
 /** Decides, and gives the verdicts that follow; a carrier may still be held after it. */
 export function mergeHouseholds(batch: Batch, terms: MergeTerms): Merging {
   const merging: Merging = { named: new Map(), absorbed: [], outranked: [], called: [] };
+  if (!terms.clinic.settings.householdMerging) return merging;
   const { verdicts } = terms;
   const dueIds = new Set(batch.due.map(({ id }) => id));
   const candidates = [...batch.due, ...batch.companions].filter((facts) => mayMerge(facts, terms));

@@ -71,6 +71,21 @@ const policyFields = {
   }),
 };
 
+const capFields = {
+  perDay: Type.Integer({
+    minimum: 1,
+    maximum: 100,
+    description: 'Contacts a day.',
+    examples: [1],
+  }),
+  perWeek: Type.Integer({
+    minimum: 1,
+    maximum: 100,
+    description: 'Contacts in seven days.',
+    examples: [3],
+  }),
+};
+
 const settingFields = {
   sendWindow: Type.Object(
     { start: Time, end: Time },
@@ -82,18 +97,14 @@ const settingFields = {
   ),
   caps: Type.Object(
     {
-      perDay: Type.Integer({
-        minimum: 1,
-        maximum: 100,
-        description: 'Contacts a day.',
-        examples: [1],
-      }),
-      perWeek: Type.Integer({
-        minimum: 1,
-        maximum: 100,
-        description: 'Contacts in seven days.',
-        examples: [3],
-      }),
+      ...capFields,
+      household: Type.Optional(
+        Type.Object(capFields, {
+          ...closed,
+          description:
+            'How often the members of one household may be contacted, all together; with `householdMerging` as often as one person, unless told.',
+        }),
+      ),
     },
     { ...closed, description: 'How often one person may be contacted about care and marketing.' },
   ),

@@ -76,7 +76,8 @@ const TemplateOut = Type.Object(
     updatedAt: Instant,
     warnings: Type.Optional(
       Type.Array(Type.Object({ pointer: Type.String(), code: Type.String() }), {
-        description: "When it is saved: what the clinic's country asks for and the text lacks, and what had better not be sent.",
+        description:
+          "When it is saved: what the clinic's country asks for and the text lacks, and what had better not be sent.",
       }),
     ),
   },

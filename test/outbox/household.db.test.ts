@@ -1,0 +1,173 @@
+import t, { type Test } from 'tap';
+import { testApi } from '../support/api.ts';
+
+const recall = {
+  name: 'Recall',
+  purpose: 'care',
+  trigger: { type: 'visit', after: 'P10D' },
+  sendAt: '10:00',
+  steps: [
+    { channel: 'sms', template: 'family' },
+    { channel: 'sms', template: 'family', after: 'P3D' },
+  ],
+};
+
+async function family(t: Test, settings: object = { householdMerging: true }, language = 'ru') {
+  const api = await testApi(t);
+  const owner = await api.clinic({
+    now: '2026-01-05T08:00:00Z',
+    country: 'RU',
+    language,
+    timeZone: 'Europe/Moscow',
+    currency: 'RUB',
+  });
+  await owner.patch('/v1/clinic', settings);
+  const text = (words: string) => ({ text: words });
+  await owner.put('/v1/templates/family', {
+    purpose: 'care',
+    bodies: {
+      sms: {
+        ru: text('{{patient.name.given}}, приглашаем на осмотр'),
+        es: text('{{patient.name.given}}: les esperamos'),
+      },
+    },
+  });
+  const made = await owner.post('/v1/rules', recall);
+  t.equal(made.status, 201, made.text);
+  await owner.post(`/v1/rules/${made.body.id}/activate`);
+  const at = (now: string) => owner.post('/v1/test/clock', { now: `2026-01-${now}Z` });
+  const member = async (id: string, given: string, birthDate: string, more: object = {}) => {
+    const consent = { care: { sms: 'granted' } };
+    const patient = { name: { given }, birthDate, household: 'h1', consent, language, ...more };
+    const put = await owner.put(`/v1/patients/${id}`, patient);
+    t.equal(put.status, 201, put.text);
+    await owner.put(`/v1/visits/v-${id}`, {
+      patientId: id,
+      status: 'finished',
+      start: '2026-01-05T09:00:00Z',
+    });
+  };
+  const phone = (value: string) => ({ telecom: [{ system: 'phone', value }] });
+  const messages = async () => {
+    const { body } = await owner.get('/v1/messages?limit=200');
+    const rows = body.data as {
+      patientId: string;
+      state: string;
+      reason: string | null;
+      text: string | null;
+      to: string | null;
+      step: number;
+    }[];
+    return rows.toSorted((one, other) =>
+      `${one.step}${one.patientId}` < `${other.step}${other.patientId}` ? -1 : 1,
+    );
+  };
+  await at('05T08:30:00');
+  return { owner, at, member, phone, messages };
+}
+
+t.test('a family that is due together gets one message that names them all', async (t) => {
+  const { at, member, phone, messages } = await family(t);
+  await member('anna', 'Анна', '1985-03-01', phone('+79161234501'));
+  await member('petr', 'Пётр', '2015-05-05', { guardianId: 'anna' });
+  await member('vera', 'Вера', '2018-06-06', { guardianId: 'anna' });
+  await at('15T12:00:00');
+  const first = (await messages()).filter(({ step }) => step === 0);
+  t.match(
+    first.map(({ patientId, state, reason }) => [patientId, state, reason]),
+    [
+      ['anna', 'delivered', null],
+      ['petr', 'suppressed', 'household'],
+      ['vera', 'suppressed', 'household'],
+    ],
+  );
+  t.equal(first[0]?.text, 'Анна, Пётр и Вера, приглашаем на осмотр');
+  t.equal(first[0]?.to, '+79161234501');
+});
+
+t.test('who booked, died or said stop is not named', async (t) => {
+  const { owner, at, member, phone, messages } = await family(t);
+  await member('anna', 'Анна', '1985-03-01', phone('+79161234501'));
+  await member('boris', 'Борис', '1984-03-01', phone('+79161234502'));
+  await member('grig', 'Григорий', '1950-03-01', phone('+79161234503'));
+  await member('dina', 'Дина', '1955-03-01', phone('+79161234504'));
+  await owner.put('/v1/appointments/a1', {
+    patientId: 'boris',
+    status: 'booked',
+    start: '2026-02-01T10:00:00Z',
+    createdAt: '2026-01-05T08:00:00Z',
+  });
+  await owner.put('/v1/patients/grig', {
+    name: { given: 'Григорий' },
+    household: 'h1',
+    deceased: true,
+  });
+  await owner.post('/v1/opt-outs', { patientId: 'dina' });
+  await at('15T12:00:00');
+  const [message] = (await messages()).filter(({ state }) => state === 'delivered');
+  t.match(message, { patientId: 'anna', text: 'Анна, приглашаем на осмотр' });
+});
+
+t.test('children alone are due, and their guardian is written to', async (t) => {
+  const { owner, at, member, messages } = await family(t);
+  await owner.put('/v1/patients/anna', {
+    name: { given: 'Анна' },
+    birthDate: '1985-03-01',
+    household: 'h1',
+    telecom: [{ system: 'phone', value: '+79161234501' }],
+    consent: { care: { sms: 'granted' } },
+  });
+  await member('petr', 'Пётр', '2015-05-05', { guardianId: 'anna' });
+  await member('vera', 'Вера', '2018-06-06', { guardianId: 'anna' });
+  await at('15T12:00:00');
+  const delivered = (await messages()).filter(({ state }) => state === 'delivered');
+  t.match(delivered, [{ to: '+79161234501', text: 'Пётр и Вера, приглашаем на осмотр' }]);
+});
+
+t.test('a guardian who said stop is not written to for the children', async (t) => {
+  const { owner, at, member, messages } = await family(t, {});
+  await owner.put('/v1/patients/anna', {
+    name: { given: 'Анна' },
+    telecom: [{ system: 'phone', value: '+79161234501' }],
+    consent: { care: { sms: 'granted' } },
+  });
+  await member('petr', 'Пётр', '2015-05-05', { guardianId: 'anna', household: undefined });
+  await owner.post('/v1/opt-outs', { patientId: 'anna' });
+  await at('15T12:00:00');
+  t.same(
+    (await messages()).filter(({ state }) => state === 'delivered'),
+    [],
+  );
+});
+
+t.test(
+  'without merging each gets their own, and a cap for the household holds them together',
+  async (t) => {
+    for (const [settings, expected] of [
+      [{ caps: { perDay: 1 } }, 2],
+      [{ caps: { perDay: 1, household: { perDay: 1, perWeek: 3 } } }, 1],
+    ] as const) {
+      const { at, member, phone, messages } = await family(t, settings);
+      await member('anna', 'Анна', '1985-03-01', phone('+79161234501'));
+      await member('boris', 'Борис', '1984-03-01', phone('+79161234502'));
+      await at('15T12:00:00');
+      const all = (await messages()).filter(({ step }) => step === 0);
+      t.equal(all.filter(({ state }) => state === 'delivered').length, expected);
+      t.same(
+        all
+          .filter(({ state }) => state !== 'delivered')
+          .map(({ state, reason }) => `${state} ${reason}`),
+        Array(2 - expected).fill('held frequency-cap'),
+      );
+    }
+  },
+);
+
+t.test('names are joined as the language does', async (t) => {
+  const { at, member, phone, messages } = await family(t, { householdMerging: true }, 'es');
+  await member('ana', 'Ana', '1985-03-01', phone('+79161234501'));
+  await member('ines', 'Inés', '2015-05-05', { guardianId: 'ana' });
+  await at('15T12:00:00');
+  const [message] = (await messages()).filter(({ state }) => state === 'delivered');
+  t.equal(message?.text, 'Ana e Inés: les esperamos');
+});
