@@ -79,7 +79,13 @@ async function sendOne(
   const limited: typeof http.request = (request) =>
     http.request({ ...request, timeoutMs: callTimeoutMs });
   const signal = new AbortController().signal;
-  const context = { signal, deadline, http: { ...http, request: limited }, log, now: () => clock.now() };
+  const context = {
+    signal,
+    deadline,
+    http: { ...http, request: limited },
+    log,
+    now: () => clock.now(),
+  };
   const [outcome] = await adapter.send([prepared], settings, context);
   const state = outcome?.kind === 'accepted' ? 'sent' : 'scheduled';
   await sql`update naive_messages set state = ${state}, lease_until = null,
