@@ -28,7 +28,8 @@ t.test('the days that a country keeps every year are its holidays', async (t) =>
 t.test('a working day is none, nor is a day on which offices work', async (t) => {
   const at = (country: string, day: string) => holidayOn({ country, region: null }, day);
   t.equal(at('RU', '2026-03-03'), null);
-  t.equal(at('RU', '2026-02-14'), null, 'only observed');
+  t.equal(at('MX', '2026-05-10'), null, 'only observed');
+  t.equal(at('MX', '2026-11-02'), null, 'of banks alone');
   t.equal(at('BR', '2026-09-08'), null);
 });
 
