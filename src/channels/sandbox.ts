@@ -1,6 +1,6 @@
 import { Type } from 'typebox';
-import type { Channel, ProviderAdapter } from './channel.ts';
-import { smsLength } from './sms-length.ts';
+import type { Channel, OutboundMessage, ProviderAdapter } from './channel.ts';
+import { wordSms } from './sms-wording.ts';
 
 /** Takes everything and sends nothing: what a test clinic has instead of a provider. */
 export function sandboxAdapter(channel: Channel): ProviderAdapter {
@@ -30,8 +30,7 @@ export function sandboxAdapter(channel: Channel): ProviderAdapter {
     }),
     prepare: (message) => ({
       ...message,
-      ...(channel === 'sms' ? partsOf(message.content.text) : { segments: 1 }),
-      warnings: [],
+      ...(channel === 'sms' ? wordedSms(message) : { segments: 1, warnings: [] }),
       batchKey: 'any',
       wire: null,
     }),
@@ -44,9 +43,10 @@ export function sandboxAdapter(channel: Channel): ProviderAdapter {
   };
 }
 
-function partsOf(text: string) {
-  const { encoding, segments } = smsLength(text);
-  return { encoding, segments };
+/** As any provider of ours would count it. */
+function wordedSms({ content, to }: OutboundMessage) {
+  const { encoding, segments, warnings } = wordSms(content.text, to, {});
+  return { encoding, segments, warnings };
 }
 
 function taken({ id, clientRef }: { id: string; clientRef: string }) {

@@ -265,6 +265,7 @@ function effectiveChannel(
   row: Row | undefined,
 ): EffectiveChannel | null {
   if (clinic.mode === 'test' && providerChannels.includes(channel)) {
+    if (row?.enabled === false) return null;
     const adapter = deps.findAdapter(channel, sandboxProvider);
     return adapter && withDefaults(deps, clinic.id, adapter, { tariff: row?.tariff ?? {} });
   }

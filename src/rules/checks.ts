@@ -153,13 +153,10 @@ export function takesPart({ outcome, reason }: Decision): boolean {
   return outcome === 'due' || reason === 'holdout';
 }
 
-/** After an appointment that stands in the way, the time to catch up begins with it. */
+/** After an appointment that stands in the way, the time to catch up begins with it; a greeting is for its day. */
 function expiryOf(rule: Rule, occasion: Occasion, clinicZone: string): Temporal.Instant {
-  const dueAt = occasion.appointmentAt ?? occasion.dueAt;
+  const trigger = triggerOf(rule.definition.trigger.type);
+  const dueAt = trigger.isGreeting ? occasion.dueAt : (occasion.appointmentAt ?? occasion.dueAt);
   const { anchor, patientZone } = occasion;
-  return triggerOf(rule.definition.trigger.type).expiresAt(
-    { dueAt, anchor, patientZone },
-    rule.definition,
-    clinicZone,
-  );
+  return trigger.expiresAt({ dueAt, anchor, patientZone }, rule.definition, clinicZone);
 }

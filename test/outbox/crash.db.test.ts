@@ -106,7 +106,22 @@ async function work(
   const errand: Errand = { url, clinicId: clinic.clinicId, now: now.toString(), fault };
   const child = spawn(process.execPath, [script, JSON.stringify(errand)], { stdio: 'inherit' });
   const [code, signal] = await once(child, 'exit');
+  await untilGone(clinic.db);
   return signal ?? String(code);
+}
+
+const looksMax = 10_000;
+
+/** The database hears of a killed process a little later: until then its locks stand. */
+async function untilGone(db: Db): Promise<void> {
+  for (let looks = 0; looks < looksMax; looks += 1) {
+    const { rows } = await sql<{ open: number }>`
+      select count(*)::int as open from pg_stat_activity
+      where datname = current_database() and pid <> pg_backend_pid() and state like '%in transaction%'`.execute(
+      db,
+    );
+    if (rows[0]?.open === 0) return;
+  }
 }
 
 const minutesMax = 45;

@@ -50,6 +50,14 @@ t.test('each predicate takes whom it describes and nobody else', async (t) => {
     at: '2025-12-10T10:00:00Z',
     payer: 'cash',
   });
+  await withClinic(db, id, (trx) =>
+    sql`insert into payments (clinic_id, source, external_id, patient_id, kind, amount_minor, currency, paid_at, occurred_at,
+        content_hash, created_at, updated_at)
+      select ${id}::uuid, 'mis', kind, ${ann}, kind, minor, currency, paid_at, paid_at, '', paid_at, paid_at
+      from (select time_zone, currency from clinics where id = ${id}) c, (values
+        ('payment', 950000, '2026-01-01'::timestamptz), ('refund', 50000, '2026-01-02'),
+        ('deposit', 900000, '2026-03-20')) as v (kind, minor, paid_at)`.execute(trx),
+  );
   await makeVisit(db, id, {
     ...visit,
     patientId: ann,
@@ -130,6 +138,9 @@ t.test('each predicate takes whom it describes and nobody else', async (t) => {
     [{ spent: { gte: '10000.00' } }, ['ann']],
     [{ spent: { gte: '10000.01' } }, []],
     [{ spent: { lte: '0' } }, ['bob', 'cy']],
+    [{ balance: { lte: '-0.01' } }, ['ann']],
+    [{ balance: { gte: '-1000.00', lte: '-1000.00' } }, ['ann']],
+    [{ balance: { gte: '0' } }, []],
     [{ lastVisit: { before: '2026-01-01' } }, ['ann']],
     [{ lastVisit: { before: 'P6M' } }, []],
     [{ lastVisit: { after: 'P6M' } }, ['ann']],

@@ -19,6 +19,7 @@ export const birthdayTrigger: TriggerRow = {
   isAhead: () => false,
   hasDay: () => true,
   needsTime: true,
+  isGreeting: true,
   select: selectBirthdays,
   expiresAt: expiresWithDay,
   guard: () => ({}),

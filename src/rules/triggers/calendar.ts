@@ -20,6 +20,7 @@ export const calendarTrigger: TriggerRow = {
   isAhead: () => false,
   hasDay: () => true,
   needsTime: true,
+  isGreeting: true,
   select: selectCalendar,
   expiresAt: expiresWithDay,
   guard: ({ at }) => ({ greetedDay: at }),

@@ -18,6 +18,8 @@ export interface TriggerRow {
   hasDay(trigger: Trigger): boolean;
   /** Whether it is, also where the rule is transactional: a day has no instant of its own. */
   needsTime?: true;
+  /** Whether it is about its very day: said weeks later it would be wrong. */
+  isGreeting?: true;
   /** Whether being booked makes nobody due, whatever the rule's purpose. */
   excludesBooked?: true;
   /** Who is due in the window, as SQL; null when nobody can be. */
