@@ -87,6 +87,10 @@ async function makeVictim(api: TestApi): Promise<Victim> {
   const optOut = await must(victim.post('/v1/opt-outs', { address: '+573002220003' }));
   const [task] = (await must(victim.get('/v1/tasks'))).data as { id: string }[];
   const [key] = (await must(victim.get('/v1/keys'))).data as { id: string }[];
+  const [thread] = (await must(victim.get('/v1/threads'))).data as { id: string }[];
+  if (!thread) throw new Error('Nobody wrote.');
+  const vera = { email: 'canaria@example.org', notify: ['task', 'digest'] };
+  await must(victim.put('/v1/staff/t-canary', vera));
   const deliveries = await must(victim.get('/v1/webhooks/t-canary/deliveries'));
   const [delivery] = deliveries.data as { id: string }[];
   const ids = {
@@ -97,6 +101,7 @@ async function makeVictim(api: TestApi): Promise<Victim> {
     key: key?.id ?? '',
     optOut: String(optOut.id),
     event: delivery?.id ?? '',
+    thread: thread.id,
   };
   const canaries = [
     marked.given,
@@ -145,6 +150,7 @@ function fill(path: string, { id, ids }: Victim): string {
     [/^(\/v1\/rules)\/\{id\}/, `$1/${ids.rule}`],
     [/^(\/v1\/messages)\/\{id\}/, `$1/${ids.message}`],
     [/^(\/v1\/tasks)\/\{id\}/, `$1/${ids.task}`],
+    [/^(\/v1\/threads)\/\{id\}/, `$1/${ids.thread}`],
     [/^(\/v1\/opt-outs)\/\{id\}/, `$1/${ids.optOut}`],
     [/\{ruleId\}/, ids.rule ?? ''],
     [/\{messageId\}/, ids.inbox ?? ''],
@@ -171,6 +177,10 @@ function bodyOf(operationId: string, { ids }: Victim): unknown {
     createKey: {},
     createMessage: { patientId: marked.patient, purpose: 'care', channel: 'sms', text: 'x' },
     createOptOut: { patientId: marked.patient },
+    createThread: { patientId: marked.patient, text: 'x' },
+    answerInThread: { text: 'x' },
+    decideThread: { patientId: marked.patient },
+    putStaffMember: { email: 'mine@example.org', notify: ['task'] },
     createRule: {
       name: 'Mine',
       purpose: 'care',
@@ -237,6 +247,7 @@ function queryOf(operationId: string, { ids }: Victim): string {
 const namesInBody = new Set([
   'createMessage',
   'createOptOut',
+  'createThread',
   'listOptOuts',
   'replyInTest',
   'reportInTest',
