@@ -6,7 +6,7 @@ import t from 'tap';
 import { testDatabase } from './support/postgres.ts';
 import { servedOperatorKey, startService } from './support/service-process.ts';
 
-const folder = path.join(import.meta.dirname, '../docs/tour');
+const docs = path.join(import.meta.dirname, '../docs');
 const tools = ['bash', 'curl'];
 const missing = tools.filter((tool) => spawnSync(tool, ['--version']).error !== undefined);
 const skip = missing.length > 0 && `The tour needs ${missing.join(' and ')}.`;
@@ -17,7 +17,7 @@ t.test('the tour by curl shows what its page promises', { skip }, async (t) => {
   const { url: databaseUrl } = await testDatabase(t);
   const service = await startService(databaseUrl, { RETORNO_PUBLIC_URL: 'https://go.example.com' });
   t.teardown(() => service.end('SIGTERM'));
-  const child = spawn('bash', [path.join(folder, 'tour.sh')], {
+  const child = spawn('bash', [path.join(docs, 'tour.sh')], {
     env: {
       PATH: `${path.dirname(process.execPath)}:${process.env.PATH}`,
       RETORNO_URL: service.url,
@@ -30,6 +30,6 @@ t.test('the tour by curl shows what its page promises', { skip }, async (t) => {
   const [code] = await once(child, 'close');
   const printed = Buffer.concat(chunks).toString();
   t.equal(code, 0, printed.slice(-500));
-  const expected = await fs.readFile(path.join(folder, 'expected.txt'), 'utf8');
+  const expected = await fs.readFile(path.join(docs, 'tour/expected.txt'), 'utf8');
   t.same(printed.split('\n'), expected.split('\n'));
 });

@@ -1,52 +1,70 @@
 /**
- * Reads an answer of the API and prints a field of it, or a table.
- *   … | node show.mjs id                          one value
- *   … | node show.mjs . outcome,reason            a row of the answer itself
- *   … | node show.mjs data patientId,state,text   a row for each item of `data`, in the order of its fields
- * Times lose their seconds, links their tokens; what is absent is a dash.
+ * Reads an answer of the API and prints a field of it, or a table with a heading.
+ *   … | node show.mjs id                                          one value
+ *   … | node show.mjs . outcome,reason                            a row of the answer itself
+ *   … | node show.mjs data patientId,state,text                   a row for each item of `data`, sorted
+ *   … | node show.mjs data patientId,text channel=sms state=sent  of those items alone
+ *   … | node show.mjs data:id patientId=elena                     one value of the first such item
+ *   … | node show.mjs refused                                     nothing, unless it was refused
+ * Times lose their seconds, links their tokens; what is absent is a dash. A refusal is told, and is an exit of 1.
  */
 import { stdin } from 'node:process';
 
 const chunks = [];
 for await (const chunk of stdin) chunks.push(chunk);
 const text = Buffer.concat(chunks).toString();
-const [path, fields] = process.argv.slice(2);
+const [path, ...rest] = process.argv.slice(2);
+const fields = rest[0]?.includes('=') ? undefined : rest.shift();
+const wanted = rest.map((condition) => condition.split('='));
 const answer = text === '' ? null : JSON.parse(text);
+
 if (answer?.code !== undefined && answer?.status >= 400) {
-  console.log(`  refused: ${answer.code}`);
+  console.log(`  refused: ${answer.status} ${answer.code}`);
   for (const { pointer, code, detail } of answer.errors ?? [])
     console.log(`    ${pointer} ${code}: ${detail}`);
-} else if (fields === undefined) console.log(shown(at(answer, path)));
-else print(rowsOf(at(answer, path), fields.split(',')));
+  process.exitCode = 1;
+} else if (path === 'refused') {
+  for (const { problem } of answer?.rejected ?? [])
+    console.log(`  refused: ${JSON.stringify(problem)}`);
+  if (answer?.rejected?.length > 0) process.exitCode = 1;
+} else if (fields !== undefined) print(fields.split(','), at(answer, path));
+else {
+  const [list, field] = path.split(':');
+  console.log(
+    shown(field === undefined ? at(answer, path) : at(chosen(at(answer, list))[0], field)),
+  );
+}
 
 function at(value, way) {
   return way === '.' ? value : way.split('.').reduce((inner, name) => inner?.[name], value);
 }
 
-function rowsOf(items, names) {
+function chosen(items) {
   return [items]
     .flat()
-    .map((item) => names.map((name) => shown(at(item, name))))
-    .sort((one, other) => (one.join('\t') < other.join('\t') ? -1 : 1));
+    .filter((item) => wanted.every(([name, value]) => shown(at(item, name)) === value));
 }
 
-function print(rows) {
-  const widths = [];
-  for (const row of rows)
-    for (const [index, cell] of row.entries())
-      widths[index] = Math.max(widths[index] ?? 0, [...cell].length);
-  for (const row of rows)
-    console.log(
-      `  ${row.map((cell, index) => cell + ' '.repeat(widths[index] - [...cell].length)).join('  ')}`.trimEnd(),
-    );
-  if (rows.length === 0) console.log('  (nobody)');
+function print(names, items) {
+  const rows = chosen(items)
+    .map((item) => names.map((name) => shown(at(item, name))))
+    .sort((one, other) => (one.join('\t') < other.join('\t') ? -1 : 1));
+  if (rows.length === 0) return console.log('  (none)');
+  const table = [names, ...rows];
+  const widths = names.map((_, index) => Math.max(...table.map((row) => [...row[index]].length)));
+  for (const row of table) {
+    const cells = row.map((cell, index) => cell + ' '.repeat(widths[index] - [...cell].length));
+    console.log(`  ${cells.join('  ')}`.trimEnd());
+  }
 }
 
 function shown(value) {
   if (value === null || value === undefined || value === '') return '-';
-  if (typeof value === 'object') return JSON.stringify(value);
-  return String(value)
-    .replace(/(\d{4}-\d\d-\d\dT\d\d:\d\d):\d\d(\.\d+)?Z/g, '$1')
+  if (value.currency !== undefined && value.amount !== undefined)
+    return `${value.amount} ${value.currency}`;
+  const line = typeof value === 'object' ? JSON.stringify(value) : String(value);
+  return line
+    .replace(/(\d{4}-\d\d-\d\dT\d\d:\d\d):\d\d(\.\d+)?Z/g, '$1Z')
     .replace(/https?:\/\/[^/\s]+\/l\/[\w-]+/g, 'https://…/l/…')
     .replaceAll('\n', ' / ');
 }
