@@ -133,6 +133,22 @@ t.test('a rule that contradicts itself is refused at the field', async (t) => {
       { audience: { not: { balance: { gte: '2', lte: '1' } } } },
       '/audience/not/balance contradiction',
     ],
+    [
+      {
+        audience: { all: [{ age: { gte: 50 } }, { any: [{ tags: ['a'] }] }, { age: { lte: 40 } }] },
+      },
+      '/audience/all/2/age contradiction',
+    ],
+    [
+      { audience: { gender: ['male'], not: { gender: ['male'] } } },
+      '/audience/not/gender contradiction',
+    ],
+    [
+      { audience: { any: [{ all: [{ gender: ['male'] }, { gender: ['female'] }] }] } },
+      '/audience/any/0/all/1/gender contradiction',
+    ],
+    [{ trigger: { type: 'event', event: 'message.sent' } }, '/trigger/event unknown-event'],
+    [{ trigger: { type: 'event', event: 'contact.recorded' } }, '/trigger/event loop'],
     [{ audience: { segment: 'No such name' } }, '/audience/segment wrong-form'],
     [{ audience: { any: [] } }, '/audience/any empty'],
     [{ audience: {} }, '/audience empty'],

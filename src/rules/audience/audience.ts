@@ -3,6 +3,7 @@ import { type Static, type TSchema, Type } from 'typebox';
 import { Compile, type Validator } from 'typebox/compile';
 import type { Fault } from '../../errors.ts';
 import { escapePointer, schemaFaults } from '../../schema-faults.ts';
+import { findContradictions } from './contradictions.ts';
 import type { AsOf, Predicate } from './predicate.ts';
 import { predicates } from './predicates.ts';
 
@@ -57,7 +58,8 @@ function optional(rows: Readonly<Record<string, Predicate>>): Record<string, TSc
 export function checkAudience(audience: unknown, pointer = '/audience'): Fault[] {
   const budget = { nodes: 0 };
   const faults = checkNode(audience, pointer, 1, budget);
-  if (budget.nodes <= nodesMax) return faults;
+  if (budget.nodes <= nodesMax)
+    return faults.length > 0 ? faults : findContradictions(audience, pointer);
   return [{ pointer, code: 'too-large', detail: `An audience has at most ${nodesMax} parts.` }];
 }
 

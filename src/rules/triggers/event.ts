@@ -1,6 +1,7 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { Trx } from '../../database/connect.ts';
 import type { Fault } from '../../errors.ts';
+import { findEventType } from '../../intake/event-types.ts';
 import { addPeriod, localDay } from '../../local-time.ts';
 import type { Guard } from '../../outbox/guard.ts';
 import type { RuleDefinition, Trigger } from '../rule.ts';
@@ -56,6 +57,15 @@ function checkEvent({ trigger }: RuleDefinition): Fault[] {
 function checkType(event: string): Fault[] {
   if (!eventForm.test(event)) {
     return [fault('/trigger/event', 'unknown-event', 'There is no event of this type.')];
+  }
+  if (findEventType(event) === null) {
+    const detail = 'The host tells of no such event; its own begin with x-.';
+    return [fault('/trigger/event', 'unknown-event', detail)];
+  }
+  if (event === 'contact.recorded') {
+    const detail =
+      'A host may tell of our own messages so: a follow-up of a follow-up would never end.';
+    return [fault('/trigger/event', 'loop', detail)];
   }
   if (!event.endsWith('.upserted')) return [];
   const detail =
