@@ -29,7 +29,7 @@ t.test('the tour by curl shows what its page promises', { skip }, async (t) => {
     stream.on('data', (chunk: Buffer) => void chunks.push(chunk));
   const [code] = await once(child, 'close');
   const printed = Buffer.concat(chunks).toString();
-  t.equal(code, 0, printed.slice(-500));
+  t.equal(code, 0, 'it comes to its end');
   const expected = await fs.readFile(path.join(docs, 'tour/expected.txt'), 'utf8');
   t.same(printed.split('\n'), expected.split('\n'));
 });

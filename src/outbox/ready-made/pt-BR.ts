@@ -40,7 +40,7 @@ export const ptBr: ReadyMadeTexts = {
     },
     email: {
       subject: 'Chegou a hora do seu retorno',
-      text: `Olá, {{patient.name.salutation|tudo bem?}}
+      text: `{{patient.name.salutation|Olá}}, tudo bem?
 
 Chegou a hora do seu retorno. Uma visita rápida agora costuma evitar preocupações depois, e vai ser um prazer receber você de novo.
 
@@ -67,7 +67,7 @@ Para não receber mais convites: {{link.unsubscribe}}`,
     },
     email: {
       subject: 'Sua consulta: {{appointment.date}}, às {{appointment.time}}',
-      text: `Olá, {{patient.name.salutation|tudo bem?}}
+      text: `{{patient.name.salutation|Olá}}, tudo bem?
 
 Passando para lembrar da sua consulta.
 
@@ -95,7 +95,7 @@ Até breve!
     },
     email: {
       subject: 'Pode confirmar sua consulta? {{appointment.date}}, às {{appointment.time}}',
-      text: `Olá, {{patient.name.salutation|tudo bem?}}
+      text: `{{patient.name.salutation|Olá}}, tudo bem?
 
 Sua consulta está marcada.
 
@@ -142,7 +142,7 @@ Para não receber mais felicitações: {{link.unsubscribe}}`,
     },
     email: {
       subject: 'Como você está?',
-      text: `Olá, {{patient.name.salutation|tudo bem?}}
+      text: `{{patient.name.salutation|Olá}}, tudo bem?
 
 Agradecemos a sua visita. Como você está depois da consulta?
 
