@@ -6,6 +6,7 @@ import type { Clinic, ClinicPolicy, ClinicSettings } from './clinic.ts';
 import { lockClinic, updateClinic } from './clinic-store.ts';
 import { wakeClinic } from './clinic-work-store.ts';
 import { hasHolidayRegion, hasHolidays } from './holidays.ts';
+import { markReplanOfWaiting } from './replan-store.ts';
 import { defaultSendWindow, isSendWindow } from './send-window.ts';
 
 /** What may be changed of a clinic; null clears a setting, what is absent stays. */
@@ -56,6 +57,8 @@ export async function changeClinic(
     { actor, action: 'clinic.changed', subject: clinicId, detail },
     now,
   );
+  if (changed !== null && changed.timeZone !== clinic.timeZone)
+    await markReplanOfWaiting(trx, clinicId);
   // What waits for hours or caps may go now, or must wait longer.
   await wakeClinic(trx, clinicId, 'dispatch', now);
   await wakeClinic(trx, clinicId, 'plan', now);

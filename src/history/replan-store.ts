@@ -15,6 +15,14 @@ export async function markReplan(
   );
 }
 
+/** Everybody for whom something is planned or waits: what all their plans rest on has changed. */
+export async function markReplanOfWaiting(trx: Trx, clinicId: string): Promise<void> {
+  await sql`
+    insert into replan (clinic_id, patient_id)
+    select distinct ${clinicId}::uuid, patient_id from journeys
+    where clinic_id = ${clinicId} and next_at is not null`.execute(trx);
+}
+
 /**
  * Takes marks by deleting them: whatever commits later leaves a mark of its own, so no change is missed.
  * @returns the distinct patients, at most `limit` marks' worth.
