@@ -20,7 +20,15 @@ import {
   type RecordedJourney,
   seeAudience,
 } from './explain-store.ts';
-import { hoursOf, isAfter, later, openCases, type RulesDeps, readTerms } from './plan-context.ts';
+import {
+  earlier,
+  hoursOf,
+  isAfter,
+  later,
+  openCases,
+  type RulesDeps,
+  readTerms,
+} from './plan-context.ts';
 import type { RecallOverride } from './recall.ts';
 import { findRecalls } from './recall-store.ts';
 import { isInviting, type Rule, type RuleDefinition } from './rule.ts';
@@ -94,8 +102,9 @@ export async function explainRule(
   const messages = recorded ? await journeyMessages(trx, clinicId, [recorded.id]) : [];
   const dueAt = recorded?.dueAt ?? occasion?.dueAt ?? null;
   const found = { occasion, dueAt, on, recall: recall?.[0] ?? null, recorded, messages };
-  // What left did so in time, whatever time it is now.
-  const asOf = recorded && messages.some(hasLeft) ? { ...terms, now: recorded.dueAt } : terms;
+  // What left did so in time, and what was refused was so when it was due, whatever time it is now.
+  const isTooLate = recorded?.reason === 'too-late' && !messages.some(hasLeft);
+  const asOf = recorded && !isTooLate ? { ...terms, now: earlier(now, recorded.dueAt) } : terms;
   const list = [
     ...(await runChecks(trx, asOf, rule, question, found)),
     ...(occasion ? await turnChecks(trx, clinicId, rule, question.patientId, messages) : []),
