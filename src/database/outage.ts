@@ -19,7 +19,9 @@ const lostConnection =
   /^(Connection terminated|Client has encountered a connection error|timeout exceeded when trying to connect|Query read timeout|Client was closed|PGlite is closed)/;
 const sqlState = /^[0-9A-Z]{5}$/;
 
-const sacrificeCodes = new Set(['40001', '40P01']);
+const sacrificeCodes: ReadonlySet<string> = new Set(['40001', '40P01']);
+/** To a deletion also a row that came while it looked, and that refers to what it deletes. */
+export const deletionCodes: ReadonlySet<string> = new Set([...sacrificeCodes, '23503']);
 
 /** Of transactions in each other's way the database undoes one; crowds need some patience. */
 const attemptsMax = 5;
@@ -28,18 +30,19 @@ const attemptsMax = 5;
 export async function repeatSacrificed<T>(
   transaction: () => Promise<T>,
   attempts = attemptsMax,
+  codes = sacrificeCodes,
 ): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await transaction();
     } catch (error) {
-      if (attempt === attempts || !isSacrificed(error)) throw error;
+      if (attempt === attempts || !hasCode(error, codes)) throw error;
     }
   }
 }
 
-function isSacrificed(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && sacrificeCodes.has(String(error.code));
+function hasCode(error: unknown, codes: ReadonlySet<string>): boolean {
+  return error instanceof Error && 'code' in error && codes.has(String(error.code));
 }
 
 export type DatabaseTrouble = 'outage' | 'contention' | 'bad-value' | 'constraint';

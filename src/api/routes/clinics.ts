@@ -1,5 +1,5 @@
 import { type Static, Type } from 'typebox';
-import { repeatSacrificed } from '../../database/outage.ts';
+import { deletionCodes, repeatSacrificed } from '../../database/outage.ts';
 import { withClinic } from '../../database/with-clinic.ts';
 import { invalid, notFound } from '../../errors.ts';
 import { recordAudit } from '../../history/audit-store.ts';
@@ -154,7 +154,7 @@ export const clinicRoutes = (deps: AppDeps) => async (app: App) => {
     async (request, reply) => {
       const clinic = await require(request.params.id);
       // Its events keep coming, and each locks what the deletion wants.
-      await repeatSacrificed(() => deleteClinic(deps.db, clinic.id), deletionsMax);
+      await repeatSacrificed(() => deleteClinic(deps.db, clinic.id), deletionsMax, deletionCodes);
       deps.callers.forget(clinic.id);
       deps.log.warn({ clinicId: clinic.id }, 'A clinic was removed.');
       return reply.code(204).send(null);
