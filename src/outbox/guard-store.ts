@@ -162,14 +162,16 @@ export async function readGuardFacts(
 ): Promise<GuardFacts[]> {
   if (asked.length === 0) return [];
   const counted = (contacts: ReturnType<typeof sql>) => sql`
-      select count(distinct coalesce(d.message_id::text, d.outside_id::text, d.address || ' ' || d.purpose))
+      -- One step over several channels is one contact.
+      select count(distinct coalesce(t.journey_id || '/' || t.step, d.message_id::text, d.outside_id::text, d.address || ' ' || d.purpose))
           filter (where d.local_day = ${today}::date) as today,
-        count(distinct coalesce(d.message_id::text, d.outside_id::text, d.address || ' ' || d.purpose || ' ' || d.local_day)) as week,
-        max((select t.priority from messages t where t.clinic_id = ${clinicId} and t.id = d.message_id))
-          filter (where d.local_day = ${today}::date) as priority
+        count(distinct coalesce(t.journey_id || '/' || t.step, d.message_id::text, d.outside_id::text, d.address || ' ' || d.purpose || ' ' || d.local_day)) as week,
+        max(t.priority) filter (where d.local_day = ${today}::date) as priority
       from contact_days d
+      left join messages t on t.clinic_id = ${clinicId} and t.id = d.message_id
       where d.clinic_id = ${clinicId} and d.local_day >= ${weekStart}::date and d.local_day <= ${today}::date
-        and d.message_id is distinct from m.id and d.address in (${contacts})`;
+        and d.message_id is distinct from m.id and d.address in (${contacts})
+        and (t.journey_id is distinct from m.journey_id or t.step is distinct from m.step or m.journey_id is null)`;
   const atHome = counted(sql`
         select c.address from patients q join patient_contact_points c on c.clinic_id = ${clinicId} and c.patient_id = q.id
         where q.clinic_id = ${clinicId} and q.household = asked.household and q.replaced_by is null

@@ -76,6 +76,10 @@ export async function findRivals(
       and m.next_at < ${dayEnd} and m.expires_at > greatest(m.next_at, ${now}::timestamptz)
       and (m.state <> 'held' or m.reason in ('send-window', 'lower-priority', 'daily-limit'))
       and not m.cancel_requested and not p.deceased and m.id <> all(${[...except]}::uuid[])
+      -- The same step on another channel is the same contact.
+      and not exists (
+        select from messages s where s.clinic_id = ${clinicId} and s.id = any(${[...except]}::uuid[])
+          and s.journey_id = m.journey_id and s.step = m.step)
       and (m.attempt_no = 0 or not exists (
         select from contact_days d
         where d.clinic_id = ${clinicId} and d.message_id = m.id and d.local_day = ${today}::date))

@@ -55,6 +55,8 @@ export type Happening =
   | { kind: 'waiting'; item: Item; reason: string | null };
 
 export interface ContactDay {
+  /** What counts once, at however many addresses. */
+  contact: string;
   address: string;
   purpose: string;
   day: string;
@@ -311,11 +313,13 @@ function contactsOf(addresses: readonly string[], day: string, { books }: State)
   const booked = addresses
     .flatMap((address) => books.get(address) ?? [])
     .filter((each) => each.day >= weekStart && each.day <= day);
+  const distinct = (some: readonly ContactDay[]) =>
+    new Set(some.map(({ contact }) => contact)).size;
   const today = booked.filter((each) => each.day === day);
   const priorities = today.flatMap(({ priority }) => priority ?? []);
   return {
-    today: today.length,
-    thisWeek: booked.length,
+    today: distinct(today),
+    thisWeek: distinct(booked),
     priorityToday: priorities.length === 0 ? null : Math.max(...priorities),
   };
 }
@@ -373,7 +377,7 @@ function leave(item: Item, turn: Temporal.Instant, day: string, world: World, st
   for (const { channel, address } of item.contacts) {
     if (address === null || !countsTowardCaps({ purpose, channel, address })) continue;
     const booked = state.books.get(address) ?? [];
-    state.books.set(address, [...booked, { address, purpose, day, priority }]);
+    state.books.set(address, [...booked, { contact: idOf(item), address, purpose, day, priority }]);
   }
   const next = world.nextOf(item, turn);
   if (next !== null) state.waiting.push(next);

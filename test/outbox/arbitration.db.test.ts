@@ -147,3 +147,15 @@ t.test('what loses until it is too late ends with that reason', async (t) => {
   await at('07T20:00:00');
   t.same(await standing(ids[0]), ['suppressed lower-priority']);
 });
+
+t.test('a step over two channels is one contact, and both go the same day', async (t) => {
+  const { ids, at, happen, standing } = await clinicWith(t, [
+    rule('Both', 'x-both', 50, { steps: [{ channels: ['sms', 'email'], template: 'recall' }] }),
+    rule('Low', 'x-both', 10),
+  ]);
+  await at('05T10:00:00');
+  await happen('x-both', '05T10:00:00');
+  await at('06T20:00:00');
+  t.same(await standing(ids[0]), ['delivered 06T10:00', 'delivered 06T10:00']);
+  t.same(await standing(ids[1]), ['held lower-priority']);
+});
