@@ -1,4 +1,5 @@
 import type { Db, Trx } from '../database/connect.ts';
+import { repeatSacrificed } from '../database/outage.ts';
 import { withClinic } from '../database/with-clinic.ts';
 import { type Callback, keepCallbacks } from '../history/callback-store.ts';
 import { type HostEvent, tellHost } from '../history/host-event-store.ts';
@@ -42,7 +43,7 @@ export async function writeBatch(
     }
     return items.map((item) => item.outcome);
   };
-  return withClinic(deps.db, clinicId, write, { turn: 'intake' });
+  return repeatSacrificed(() => withClinic(deps.db, clinicId, write, { turn: 'intake' }));
 }
 
 function newItem(event: ReadEvent, position: number): Item {
