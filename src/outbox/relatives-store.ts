@@ -12,6 +12,7 @@ export interface Relative {
   /** As the host wrote it. */
   guardianId: string | null;
   isAlive: boolean;
+  language: string | null;
   sms: string | null;
   email: string | null;
   whatsapp: string | null;
@@ -53,7 +54,7 @@ export async function findRelatives(
       ${withHouseholds ? members : sql``}
     )
     select r.of_id as "ofId", p.id, r.kind, p.birth_date as "birthDate", p.guardian_id as "guardianId",
-      not p.deceased and p.deleted_at is null as "isAlive", p.sms_address as sms, p.email_address as email,
+      not p.deceased and p.deleted_at is null as "isAlive", p.language, p.sms_address as sms, p.email_address as email,
       p.whatsapp_address as whatsapp, p.telegram_address as telegram,
       array(select c.address from patient_contact_points c
         where c.clinic_id = ${clinicId} and c.patient_id = p.id order by c.address) as addresses

@@ -1,4 +1,5 @@
 import type { Trx } from '../database/connect.ts';
+import { localDay } from '../local-time.ts';
 import type { JourneyMessage } from '../outbox/message-store.ts';
 import { isWaiting, standingOf, stopOf } from './advance-journey.ts';
 import { type Answers, findAnswers } from './answers-store.ts';
@@ -8,6 +9,7 @@ import type { Journey } from './journey-store.ts';
 import type { Changes } from './plan-changes.ts';
 import { askConsent, isAfter, later, toMessage } from './plan-context.ts';
 import { withdraw } from './plan-occasion.ts';
+import { reachRelatives } from './reach-relatives.ts';
 import { findReachable, type ReachablePatient } from './reachable-store.ts';
 import type { Rule } from './rule.ts';
 import { triggerOf } from './triggers/triggers.ts';
@@ -45,17 +47,27 @@ export async function advanceLadders(
     clinic.id,
     journeys.map(({ patientId }) => patientId),
   );
-  const steps = ladders.flatMap((ladder) => {
+  const today = localDay(now, clinic.timeZone);
+  const climbing = ladders.flatMap((ladder) => {
     const patient = patients.get(ladder.journey.patientId);
-    const next =
-      patient && nextStep({ ...ladder, patient }, answers.get(ladder.journey.id), terms, changes);
-    return next ? [next] : [];
+    return patient ? [{ ...patient, ladder }] : [];
+  });
+  const reached = await reachRelatives(trx, climbing, {
+    clinic,
+    purposeOf: ({ ladder }) => ladder.rule.definition.purpose,
+    idOf: ({ id }) => id,
+    dayOf: () => today,
+  });
+  const steps = reached.flatMap(({ ladder, ...patient }) => {
+    const answer = answers.get(ladder.journey.id);
+    return nextStep({ ...ladder, patient }, answer, terms, changes) ?? [];
   });
   const blocks = await askConsent(
     trx,
     clinic,
-    steps.map(({ journey, rule, choice }) => ({
+    steps.map(({ journey, rule, patient, choice }) => ({
       patientId: journey.patientId,
+      throughId: patient.throughId,
       purpose: rule.definition.purpose,
       contacts: choice.contacts,
     })),

@@ -20,7 +20,10 @@ export type ContactChoice =
 export type Reachable = Pick<
   Occasion,
   'language' | 'preferredChannel' | 'sms' | 'email' | 'whatsapp' | 'telegram'
->;
+> & {
+  /** The person whose contact points these are, where that is not the patient. */
+  throughId?: string | null;
+};
 
 export interface ContactTerms {
   channels: ReadonlyMap<ChannelName, EffectiveChannel>;

@@ -39,6 +39,24 @@ export async function findJourneysOf(
 
 const journeysMax = 1_000;
 
+/** How many other patients have one of these addresses, of those that were stopped as addresses. */
+export async function countSharers(
+  trx: Trx,
+  clinicId: string,
+  patientId: string,
+  addresses: readonly string[],
+): Promise<number> {
+  const { rows } = await sql<{ sharers: number }>`
+    select count(distinct c.patient_id)::int as sharers from patient_contact_points c
+    where c.clinic_id = ${clinicId} and c.address = any(${[...addresses]}::text[]) and c.patient_id <> ${patientId}
+      and exists (
+        select from opt_outs o
+        where o.clinic_id = ${clinicId} and o.address = c.address and o.lifted_at is null)`.execute(
+    trx,
+  );
+  return rows[0]?.sharers ?? 0;
+}
+
 export interface AnchorFacts {
   services: string[];
   practitioners: string[];

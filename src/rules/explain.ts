@@ -14,6 +14,7 @@ import { hasLeft } from './advance-journey.ts';
 import { type Case, type CheckTerms, checks, enterCase } from './checks.ts';
 import {
   audienceHolds,
+  countSharers,
   findAnchorFacts,
   findJourneysOf,
   findReminderPreference,
@@ -275,12 +276,27 @@ async function runChecks(
   const found = asRecorded(opened, recorded, terms);
   for (const row of checks) {
     const reason = row.find(found, terms);
-    list.push(
-      check(row.name, reason === null, reason, row.seen(found, terms), row.wanted(found, terms)),
-    );
+    const seen = row.seen(found, terms);
+    const told = row.name === 'consent' ? await withSharers(trx, clinic.id, found, seen) : seen;
+    list.push(check(row.name, reason === null, reason, told, row.wanted(found, terms)));
   }
   list.push(windowCheck(found, terms, messages));
   return list;
+}
+
+/** A stop from a number stops it for all who share it: how many others there are. */
+async function withSharers(
+  trx: Trx,
+  clinicId: string,
+  { occasion: { patientId }, choice, blocks }: Case,
+  seen: unknown,
+): Promise<unknown> {
+  const stopped = choice.contacts.flatMap(({ address }, at) =>
+    blocks[at] === 'opted-out' && address !== null ? [address] : [],
+  );
+  if (stopped.length === 0) return seen;
+  const sharedWith = await countSharers(trx, clinicId, patientId, stopped);
+  return sharedWith === 0 ? seen : { ...(seen as object), sharedWith };
 }
 
 /** Of invitations one runs at a time: which one, if it is another. */

@@ -14,6 +14,7 @@ import { type Case, type CheckTerms, decide, openCase, takesPart } from './check
 import type { Contact } from './choose-contact.ts';
 import { type Arm, assignArms } from './holdout.ts';
 import { findArms, keepArms } from './holdout-store.ts';
+import { reachRelatives } from './reach-relatives.ts';
 import { isInviting, type Rule, type RuleDefinition } from './rule.ts';
 import type { Occasion } from './selection-store.ts';
 import { triggerOf } from './triggers/triggers.ts';
@@ -52,13 +53,21 @@ export async function openCases(
   occasions: readonly Occasion[],
   terms: CheckTerms,
 ): Promise<Case[]> {
-  const cases = occasions.map((occasion) => openCase(rule, occasion, terms));
+  const { purpose } = rule.definition;
+  const reached = await reachRelatives(trx, occasions, {
+    clinic: terms.clinic,
+    purposeOf: () => purpose,
+    idOf: ({ patientId }) => patientId,
+    dayOf: ({ dueDay }) => dueDay,
+  });
+  const cases = reached.map((occasion) => openCase(rule, occasion, terms));
   const blocks = await askConsent(
     trx,
     terms.clinic,
     cases.map(({ occasion, choice }) => ({
       patientId: occasion.patientId,
-      purpose: rule.definition.purpose,
+      throughId: occasion.throughId,
+      purpose,
       contacts: choice.contacts,
     })),
   );
@@ -97,6 +106,8 @@ export async function keepCaseArms(
 
 export interface ContactAsk {
   patientId: string;
+  /** Whose contact points they are, where that is somebody else: their opt-outs hold too. */
+  throughId?: string | null | undefined;
   purpose: RuleDefinition['purpose'];
   contacts: readonly Contact[];
 }
@@ -107,19 +118,20 @@ export async function askConsent(
   clinic: Clinic,
   asks: readonly ContactAsk[],
 ): Promise<(ConsentBlock | undefined)[][]> {
-  const flat = asks.flatMap(({ patientId, purpose, contacts }, index) =>
-    contacts.map(({ channel, address }, at) => ({
-      key: `${index}/${at}`,
-      patientId,
-      purpose,
-      channel,
-      address,
-    })),
+  const flat = asks.flatMap(({ patientId, throughId, purpose, contacts }, index) =>
+    contacts.flatMap(({ channel, address }, at) => {
+      const ask = { key: `${index}/${at}`, patientId, purpose, channel, address };
+      if (throughId == null || address === null) return [ask];
+      return [ask, { ...ask, key: `${index}/${at} through`, patientId: throughId }];
+    }),
   );
   const { careNeedsGrant } = clinicConsentTerms(clinic);
   const blocked = await blockedByConsent(trx, clinic.id, flat, careNeedsGrant);
   return asks.map(({ contacts }, index) =>
-    contacts.map((_contact, at) => blocked.get(`${index}/${at}`)),
+    contacts.map((_contact, at) => {
+      const isStopped = blocked.get(`${index}/${at} through`) === 'opted-out';
+      return isStopped ? 'opted-out' : blocked.get(`${index}/${at}`);
+    }),
   );
 }
 

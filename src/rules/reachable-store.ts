@@ -1,8 +1,8 @@
 import { sql } from 'kysely';
 import type { Trx } from '../database/connect.ts';
-import type { Reachable } from './choose-contact.ts';
+import type { Dependent } from './reach-relatives.ts';
 
-export interface ReachablePatient extends Reachable {
+export interface ReachablePatient extends Dependent {
   id: string;
   patientZone: string | null;
 }
@@ -15,7 +15,8 @@ export async function findReachable(
 ): Promise<Map<string, ReachablePatient>> {
   const { rows } = await sql<ReachablePatient>`
     select id, language, time_zone as "patientZone", preferred_channel as "preferredChannel", sms_address as sms,
-      email_address as email, whatsapp_address as whatsapp, telegram_address as telegram
+      email_address as email, whatsapp_address as whatsapp, telegram_address as telegram,
+      household, guardian_id is not null as "hasGuardian"
     from patients where clinic_id = ${clinicId} and id = any(${[...new Set(patientIds)]}::uuid[])`.execute(
     trx,
   );

@@ -29,6 +29,9 @@ export interface Occasion {
   patientZone: string | null;
   preferredChannel: string | null;
   household: string | null;
+  hasGuardian: boolean;
+  /** The person whose contact points these are, where that is not the patient. */
+  throughId?: string | null;
   sms: string | null;
   email: string | null;
   whatsapp: string | null;
@@ -163,7 +166,7 @@ function compose(
     select p.id as "patientId", ${selection.occurrence} as occurrence, ${selection.anchor} as anchor,
       c.due_at as "dueAt", c.due_day as "dueDay", p.deceased as "isDeceased",
       p.active and p.deleted_at is null as "isActive", p.language, p.time_zone as "patientZone",
-      p.preferred_channel as "preferredChannel", p.household, p.sms_address as sms, p.email_address as email,
+      p.preferred_channel as "preferredChannel", p.household, p.guardian_id is not null as "hasGuardian", p.sms_address as sms, p.email_address as email,
       p.whatsapp_address as whatsapp, p.telegram_address as telegram,
       ${definition.unlessBooked ? nextAppointment(terms) : sql`null::timestamptz`} as "appointmentAt"
     from ${selection.from}

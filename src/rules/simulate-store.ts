@@ -17,7 +17,8 @@ interface Person extends ReachablePatient {
 
 const person = sql`
   p.id, p.language, p.time_zone as "patientZone", p.preferred_channel as "preferredChannel", p.sms_address as sms,
-  p.email_address as email, p.whatsapp_address as whatsapp, p.telegram_address as telegram, p.household`;
+  p.email_address as email, p.whatsapp_address as whatsapp, p.telegram_address as telegram, p.household,
+  p.guardian_id is not null as "hasGuardian"`;
 
 /** A message of an earlier journey that has not left. */
 export interface WaitingMessage extends Person {
