@@ -27,6 +27,7 @@ import {
   findOpenLadders,
   findRunning,
   findWaitingMessages,
+  type WaitingMessage,
 } from './simulate-store.ts';
 import type { Anchor } from './triggers/trigger.ts';
 import { triggerOf } from './triggers/triggers.ts';
@@ -269,21 +270,28 @@ async function gatherWaiting(
     ...{ purpose, channel, address },
   }));
   const blocks = await blockedByConsent(trx, clinic.id, asks, careNeedsGrant);
-  for (const [index, waiting] of messages.entries()) {
-    const rule = byId.get(waiting.ruleId);
-    if (rule === undefined || rule.state !== 'active') continue;
-    const isPassing =
-      !blocks.has(asks[index]?.key ?? '') &&
-      (waiting.address !== null || needsNoAddress(waiting.channel)) &&
-      (waiting.state !== 'held' || passing.includes(waiting.reason));
+  const isPassing = (waiting: WaitingMessage) =>
+    !blocks.has(`${waiting.journeyId}/${waiting.step}/${waiting.channel}`) &&
+    (waiting.address !== null || needsNoAddress(waiting.channel)) &&
+    (waiting.state !== 'held' || passing.includes(waiting.reason));
+  // One step over several channels is one contact.
+  const steps = Map.groupBy(messages, ({ journeyId, step }) => `${journeyId}/${step}`);
+  for (const each of steps.values()) {
+    const going = each.filter(isPassing);
+    const [waiting] = going.length > 0 ? going : each;
+    const rule = waiting && byId.get(waiting.ruleId);
+    if (waiting === undefined || rule === undefined || rule.state !== 'active') continue;
     items.push({
       journey: waiting.journeyId,
       rule,
       patientId: waiting.id,
       step: waiting.step,
-      contacts: [{ channel: waiting.channel, address: waiting.address }],
+      contacts: (going.length > 0 ? going : [waiting]).map(({ channel, address }) => ({
+        channel,
+        address,
+      })),
       isFirst: waiting.isFirst,
-      at: isPassing ? waiting.nextAt : waiting.expiresAt,
+      at: going.length > 0 ? waiting.nextAt : waiting.expiresAt,
       expiresAt: waiting.expiresAt,
       since: waiting.dueAt,
       guard: waiting.guard,
