@@ -169,7 +169,8 @@ t.test(
       const channel = isShared ? ('sms' as const) : ('email' as const);
       const whom = isShared ? grandfather : mother;
       const high = await addDue(clinic, mother, { ...care, channel }, { priority: 90 });
-      const low = await addDue(clinic, whom, { ...care, channel: 'sms' }, { priority: 10 });
+      const early = { priority: 10, hoursAhead: -1 };
+      const low = await addDue(clinic, whom, { ...care, channel: 'sms' }, early);
       pairs.push({ low: low.id, high: high.id });
     }
     for (let round = 0; round < 6; round += 1) {
@@ -195,6 +196,22 @@ t.test('an adult who is due later that day speaks for the child who is due now',
   t.match(await clinic.message(later.id), { state: 'sent' });
   t.match(await clinic.message(now.id), { state: 'suppressed', reason: 'household' });
   t.same([...mail.texts.values()], ['Mary and Tom, it is time']);
+});
+
+t.test('a death that is being written while the family is due is waited for', async (t) => {
+  const { clinic, texts, rules, run } = await familyClinic(t);
+  const care = { ruleId: rules.care ?? '', purpose: 'care', channel: 'sms' } as const;
+  const { mother, son, grandfather } = await addFamily(clinic, 1);
+  for (const patientId of [mother, son, grandfather]) await addDue(clinic, patientId, care);
+  await clinic.in(async (trx) => {
+    await sql`update patients set deceased = true where clinic_id = ${clinic.clinicId} and id = ${grandfather}`.execute(
+      trx,
+    );
+    await run();
+    t.same(texts(), [], 'nobody is written to without knowing who is meant');
+  });
+  await run();
+  t.same(texts(), ['Mary and Tom, it is time']);
 });
 
 t.test('a second try, and the next step, name who has not answered since', async (t) => {
