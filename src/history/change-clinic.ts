@@ -2,7 +2,7 @@ import type { Trx } from '../database/connect.ts';
 import { invalid } from '../errors.ts';
 import { isTimeZone } from '../local-time.ts';
 import { recordAudit } from './audit-store.ts';
-import type { Clinic, ClinicPolicy, ClinicSettings } from './clinic.ts';
+import type { Caps, Clinic, ClinicPolicy, ClinicSettings } from './clinic.ts';
 import { lockClinic, updateClinic } from './clinic-store.ts';
 import { wakeClinic } from './clinic-work-store.ts';
 import { hasHolidayRegion, hasHolidays } from './holidays.ts';
@@ -22,9 +22,11 @@ export type SettingsChange = {
 /** As it is asked for: a window, caps or a policy may name one of their fields, and keep the others. */
 export type ClinicWish = Omit<ClinicChange, 'sendWindow' | 'caps' | 'policy'> & {
   sendWindow?: Wish<NonNullable<ClinicSettings['sendWindow']>> | null | undefined;
-  caps?: Wish<ClinicSettings['caps']> | null | undefined;
+  caps?: CapsWish | null | undefined;
   policy?: PolicyWish | null | undefined;
 };
+/** Null for the household leaves it to what follows from merging. */
+type CapsWish = Wish<Caps> & { household?: Caps | null | undefined };
 /** Null takes one of its fields away. */
 type PolicyWish = { [Name in keyof ClinicPolicy]?: ClinicPolicy[Name] | null | undefined };
 type Wish<Fields> = { [Name in keyof Fields]?: Fields[Name] | undefined };
@@ -71,7 +73,7 @@ function completed(wish: ClinicWish, settings: ClinicSettings): ClinicChange {
   return {
     ...rest,
     sendWindow: sendWindow && { ...oldWindow, ...defined(sendWindow) },
-    caps: caps && { ...settings.caps, ...defined(caps) },
+    caps: caps && withoutNulls({ ...settings.caps, ...defined(caps) }),
     policy: policy && withoutNulls({ ...settings.policy, ...defined(policy) }),
   };
 }

@@ -171,3 +171,73 @@ t.test('names are joined as the language does', async (t) => {
   const [message] = (await messages()).filter(({ state }) => state === 'delivered');
   t.equal(message?.text, 'Ana e Inés: les esperamos');
 });
+
+t.test('planning, preview and explain reach a child through the guardian too', async (t) => {
+  const { owner, at, messages } = await family(t, {});
+  const byMail = {
+    name: 'By mail',
+    purpose: 'care',
+    trigger: { type: 'visit', after: 'P5D' },
+    steps: [
+      { channel: 'sms', template: 'mailed' },
+      { channel: 'email', template: 'mailed', after: 'P1D' },
+    ],
+  };
+  const body = (text: string) => ({ subject: 'Осмотр', text });
+  const languages = { ru: body('{{patient.name.given}}, пора'), es: body('Es hora') };
+  await owner.put('/v1/templates/mailed', {
+    purpose: 'care',
+    bodies: { sms: languages, email: languages },
+  });
+  await owner.put('/v1/channels/email', { provider: 'sendgrid', credentials: { apiKey: 'k' } });
+  const rule = await owner.post('/v1/rules', byMail);
+  t.equal(rule.status, 201, rule.text);
+  const { id } = rule.body;
+  await owner.post(`/v1/rules/${id}/activate`);
+  await owner.put('/v1/patients/ana', {
+    name: { given: 'Ana' },
+    language: 'es',
+    telecom: [{ system: 'email', value: 'ana@example.com' }],
+  });
+  await owner.put('/v1/patients/petr', {
+    name: { given: 'Пётр' },
+    birthDate: '2015-05-05',
+    guardianId: 'ana',
+    consent: { care: { email: 'granted' } },
+  });
+  await owner.put('/v1/visits/v1', {
+    patientId: 'petr',
+    status: 'finished',
+    start: '2026-01-05T09:00:00Z',
+  });
+  const days = { from: '2026-01-10', to: '2026-01-10' };
+  const preview = await owner.post(`/v1/rules/${id}/preview`, days);
+  t.match(preview.body, { recipients: 1, messages: { email: 1 } });
+  const checks = async () => {
+    const { body } = await owner.get(`/v1/rules/${id}/explain?patientId=petr`);
+    const list = body.checks as { name: string; passed: boolean; seen: unknown }[];
+    return Object.fromEntries(list.map(({ name, seen }) => [name, seen]));
+  };
+  t.match(await checks(), { 'contact-point': ['email'], consent: { email: 'allowed' } });
+  const { body: stop } = await owner.post('/v1/opt-outs', { patientId: 'ana' });
+  t.match(await checks(), { consent: { email: 'opted-out' } });
+  await owner.delete(`/v1/opt-outs/${stop.id}`);
+  await at('10T20:00:00');
+  const sent = (await messages()).filter(({ state }) => state === 'delivered');
+  t.match(sent, [{ patientId: 'petr', to: 'ana@example.com', text: 'Es hora' }]);
+});
+
+t.test('the caps of a household are set, shown and cleared', async (t) => {
+  const { owner } = await family(t, {});
+  const household = { perDay: 2, perWeek: 4 };
+  const set = await owner.patch('/v1/clinic', { caps: { household } });
+  t.match(set.body, { caps: { perDay: 1, perWeek: 3, household } });
+  await owner.patch('/v1/clinic', { caps: { perDay: 5 } });
+  const { body } = await owner.get('/v1/clinic');
+  t.strictSame(body.caps, { perDay: 5, perWeek: 3, household });
+  const cleared = await owner.patch('/v1/clinic', { caps: { household: null } });
+  t.strictSame(cleared.body.caps, { perDay: 5, perWeek: 3 });
+  const wrong = await owner.patch('/v1/clinic', { caps: { household: { perDay: 0, perWeek: 1 } } });
+  t.equal(wrong.status, 400);
+  t.match(wrong.body.errors?.[0]?.pointer, '/caps');
+});

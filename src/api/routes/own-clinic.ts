@@ -86,6 +86,12 @@ const capFields = {
   }),
 };
 
+const householdCaps = Type.Object(capFields, {
+  ...closed,
+  description:
+    'How often the members of one household may be contacted, all together; with `householdMerging` as often as one person, unless told.',
+});
+
 const settingFields = {
   sendWindow: Type.Object(
     { start: Time, end: Time },
@@ -98,13 +104,7 @@ const settingFields = {
   caps: Type.Object(
     {
       ...capFields,
-      household: Type.Optional(
-        Type.Object(capFields, {
-          ...closed,
-          description:
-            'How often the members of one household may be contacted, all together; with `householdMerging` as often as one person, unless told.',
-        }),
-      ),
+      household: Type.Optional(householdCaps),
     },
     { ...closed, description: 'How often one person may be contacted about care and marketing.' },
   ),
@@ -166,7 +166,16 @@ export const ClinicPatch = Type.Object(
     language: Type.Optional(clinicFields.language),
     currency: Type.Optional(clinicFields.currency),
     sendWindow: orNull(Type.Partial(settingFields.sendWindow, closed)),
-    caps: orNull(Type.Partial(settingFields.caps, closed)),
+    caps: orNull(
+      Type.Object(
+        {
+          perDay: Type.Optional(capFields.perDay),
+          perWeek: Type.Optional(capFields.perWeek),
+          household: orNull(householdCaps),
+        },
+        closed,
+      ),
+    ),
     householdMerging: clearable('householdMerging'),
     messagesPerDay: clearable('messagesPerDay'),
     phone: clearable('phone'),
