@@ -124,9 +124,10 @@ export function decide(asked: Case, terms: CheckTerms): Decision {
 /** Everything about an occasion but consent and its arm, which are asked for many at once. */
 export function openCase(
   rule: Rule,
-  occasion: Occasion,
+  found: Occasion,
   terms: CheckTerms,
 ): Omit<Case, 'blocks' | 'arm'> {
+  const occasion = withBooking(found);
   const choice = chooseContact(rule.definition, 0, occasion, terms);
   return {
     rule,
@@ -135,6 +136,20 @@ export function openCase(
     choice,
     units: unitsOf(rule, occasion, choice.contacts[0]?.address ?? null),
   };
+}
+
+/** Kept with the journey, so that it is known what stood in the way when that is gone. */
+function withBooking(occasion: Occasion): Occasion {
+  const { anchor, appointmentAt } = occasion;
+  if (appointmentAt === null) return occasion;
+  return { ...occasion, anchor: { ...anchor, bookedUntil: appointmentAt.toString() } };
+}
+
+/** The same, with the way free since that instant. */
+export function freeCase(asked: Case, freedAt: string, { timeZone }: Clinic): Case {
+  const { rule, occasion } = asked;
+  const freed = { ...occasion, anchor: { ...occasion.anchor, freedAt } };
+  return { ...asked, occasion: freed, expiresAt: expiryOf(rule, freed, timeZone) };
 }
 
 /** The same, due at an instant of its own, since the backlog lets it in. */
@@ -153,10 +168,19 @@ export function takesPart({ outcome, reason }: Decision): boolean {
   return outcome === 'due' || reason === 'holdout';
 }
 
-/** After an appointment that stands in the way, the time to catch up begins with it; a greeting is for its day. */
+/**
+ * After an appointment that stood in the way, the time to catch up begins when it was called off; else with it. A
+ * greeting is for its day.
+ */
 function expiryOf(rule: Rule, occasion: Occasion, clinicZone: string): Temporal.Instant {
   const trigger = triggerOf(rule.definition.trigger.type);
-  const dueAt = trigger.isGreeting ? occasion.dueAt : (occasion.appointmentAt ?? occasion.dueAt);
+  const dueAt = trigger.isGreeting ? occasion.dueAt : openFrom(occasion);
   const { anchor, patientZone } = occasion;
   return trigger.expiresAt({ dueAt, anchor, patientZone }, rule.definition, clinicZone);
+}
+
+function openFrom({ anchor, appointmentAt, dueAt }: Occasion): Temporal.Instant {
+  if (appointmentAt !== null) return appointmentAt;
+  const freedAt = Temporal.Instant.from(anchor.freedAt ?? dueAt);
+  return Temporal.Instant.compare(freedAt, dueAt) > 0 ? freedAt : dueAt;
 }

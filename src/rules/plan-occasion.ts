@@ -1,11 +1,11 @@
 import type { JourneyMessage, NewMessage } from '../outbox/message-store.ts';
 import { hasLeft, isWaiting } from './advance-journey.ts';
-import { type Case, type CheckTerms, type Decision, decide, enterCase } from './checks.ts';
+import { type Case, type CheckTerms, type Decision, decide, enterCase, freeCase } from './checks.ts';
 import type { Contact } from './choose-contact.ts';
 import { horizonAt } from './horizon.ts';
 import { isOpen, type Journey, type JourneyChange, type NewJourney } from './journey-store.ts';
 import type { Changes, NewPlan } from './plan-changes.ts';
-import { isAfter, later, toMessage } from './plan-context.ts';
+import { earlier, isAfter, later, toMessage } from './plan-context.ts';
 
 /** What becomes of one occasion: a new journey, or changes to the one that it has. Pure. */
 
@@ -28,7 +28,7 @@ export function considerOccasion(
     return;
   }
   if (messages.some(isBegun)) return;
-  const asked = asEntered(found, journey, terms);
+  const asked = asFreed(asEntered(found, journey, terms), journey, terms);
   if (isOpen(journey)) replan(asked, journey, messages, terms, changes);
   else if (mayRevive(journey)) revive(asked, journey, terms, changes);
 }
@@ -40,6 +40,15 @@ function asEntered(found: Case, journey: Journey, { clinic }: CheckTerms): Case 
   if (journey.enteredAt === null || !isPast) return found;
   const { dueAt, enteredAt: at } = journey;
   return enterCase(found, { dueAt, at, wasDueAt: occasion.dueAt }, clinic);
+}
+
+/** Whose appointment was called off has the time to catch up from then on; who missed it, from its start. */
+function asFreed(asked: Case, { anchor }: Journey, { clinic, now }: CheckTerms): Case {
+  const { bookedUntil, freedAt } = anchor;
+  if (asked.occasion.appointmentAt !== null) return asked;
+  if (freedAt !== undefined) return freeCase(asked, freedAt, clinic);
+  if (bookedUntil === undefined) return asked;
+  return freeCase(asked, earlier(now, Temporal.Instant.from(bookedUntil)).toString(), clinic);
 }
 
 /** From here on the ladder decides. */

@@ -150,6 +150,10 @@ export interface Anchor {
   step?: string;
   /** The field whose value is asked about. */
   field?: string;
+  /** When the appointment is that stands, or stood, in the way. */
+  bookedUntil?: string;
+  /** Since when none does, after one did. */
+  freedAt?: string;
   /** What a delay is about, and when the patient is expected now. */
   delayed?: {
     source: string;
