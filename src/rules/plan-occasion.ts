@@ -1,6 +1,13 @@
 import type { JourneyMessage, NewMessage } from '../outbox/message-store.ts';
 import { hasLeft, isWaiting } from './advance-journey.ts';
-import { type Case, type CheckTerms, type Decision, decide, enterCase, freeCase } from './checks.ts';
+import {
+  type Case,
+  type CheckTerms,
+  type Decision,
+  decide,
+  enterCase,
+  freeCase,
+} from './checks.ts';
 import type { Contact } from './choose-contact.ts';
 import { horizonAt } from './horizon.ts';
 import { isOpen, type Journey, type JourneyChange, type NewJourney } from './journey-store.ts';
