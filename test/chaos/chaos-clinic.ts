@@ -21,7 +21,8 @@ import { activateRule, createRule } from '../../src/rules/rule-store.ts';
 import { createSecrets } from '../../src/secrets.ts';
 import { uuidv7 } from '../../src/uuid.ts';
 import { chaosSecretKey } from './child.ts';
-import type { ProviderChannel } from './judge.ts';
+import type { ProviderName } from './judge.ts';
+import { channelOf, type Providers } from './providers.ts';
 
 export interface ChaosClinic {
   id: string;
@@ -29,25 +30,18 @@ export interface ChaosClinic {
   messages: number;
 }
 
-export interface Providers {
-  smsc: { url: string };
-  sendgrid: { url: string; publicKey: string };
-}
-
 export interface ClinicWish {
   providers: Providers;
+  /** Through which all its messages go. */
+  provider: ProviderName;
   clock: Clock;
-  /** Of each channel, so that there is time to be killed. */
+  /** So that there is time to be killed. */
   perSecond?: number;
   patients: number;
   /** What the numbers and addresses of its patients begin at: those of two clinics must differ. */
   firstPatient?: number;
-  /** Plan for this channel only. */
-  channel?: ProviderChannel;
 }
 
-export const smscSecret = 'chaos';
-const smsPerCall = 20;
 const eventsPerBatch = 500;
 
 export async function makeChaosClinic(db: Db, wish: ClinicWish): Promise<ChaosClinic> {
@@ -70,7 +64,7 @@ export async function makeChaosClinic(db: Db, wish: ClinicWish): Promise<ChaosCl
 
 async function setUp(
   deps: PlanDeps,
-  { providers, perSecond, channel }: ClinicWish,
+  { providers, provider, perSecond }: ClinicWish,
   now: Temporal.Instant,
 ): Promise<string> {
   const id = uuidv7(now);
@@ -90,22 +84,10 @@ async function setUp(
       },
       now,
     );
-    const sms = {
-      provider: 'smsc',
-      credentials: { login: 'chaos', password: 'chaos', callbackSecret: smscSecret },
-      options: { baseUrl: providers.smsc.url, batch: smsPerCall },
-      limits,
-    };
-    await putChannel(deps, trx, clinic, 'sms', sms, now);
-    const email = {
-      provider: 'sendgrid',
-      credentials: { apiKey: 'chaos', webhookPublicKey: providers.sendgrid.publicKey },
-      options: { baseUrl: providers.sendgrid.url, sender: 'Chaos <clinic@example.org>' },
-      limits,
-    };
-    await putChannel(deps, trx, clinic, 'email', email, now);
+    const channel = { provider, ...providers.account(provider), limits };
+    await putChannel(deps, trx, clinic, channelOf[provider], channel, now);
     await putTemplate(trx, id, 'recall', { purpose: 'care', bodies }, now);
-    for (const rule of rules.filter(({ steps }) => !channel || steps[0]?.channel === channel)) {
+    for (const rule of rules[provider]) {
       const by = { actor: 'key:chaos', now: now.subtract({ hours: 24 }) };
       const { id: ruleId } = await createRule(trx, id, rule, by);
       await activateRule(trx, clinic, ruleId, by);
@@ -123,6 +105,7 @@ const bodies = {
     en: { subject: 'Time for a check-up', text: `${text} %retorno:` },
     ru: { subject: 'Time for a check-up', text },
   },
+  webhook: { en: { text }, ru: { text } },
 };
 
 const recall = {
@@ -132,23 +115,27 @@ const recall = {
 
 const women: NonNullable<RuleIn['audience']> = { any: [{ gender: ['female'] }] };
 
-/** Women's letters go again when nobody can tell; men's never do. */
-const rules: readonly RuleIn[] = [
-  { ...recall, name: 'By SMS', steps: [{ channel: 'sms', template: 'recall' }] },
-  {
-    ...recall,
-    name: 'By letter, at least once',
-    audience: women,
-    steps: [{ channel: 'email', template: 'recall' }],
-    onAmbiguous: 'at-least-once',
-  },
-  {
-    ...recall,
-    name: 'By letter, at most once',
-    audience: { not: women },
-    steps: [{ channel: 'email', template: 'recall' }],
-  },
-];
+/** Through SendGrid women's letters go again when nobody can tell; men's never do. */
+const rules: Readonly<Record<ProviderName, readonly RuleIn[]>> = {
+  smsc: [{ ...recall, name: 'By SMS', steps: [{ channel: 'sms', template: 'recall' }] }],
+  sendgrid: [
+    {
+      ...recall,
+      name: 'By letter, at least once',
+      audience: women,
+      steps: [{ channel: 'email', template: 'recall' }],
+      onAmbiguous: 'at-least-once',
+    },
+    {
+      ...recall,
+      name: 'By letter, at most once',
+      audience: { not: women },
+      steps: [{ channel: 'email', template: 'recall' }],
+    },
+  ],
+  webhook: [{ ...recall, name: 'By push', steps: [{ channel: 'webhook', template: 'recall' }] }],
+  smtp: [{ ...recall, name: 'By letter', steps: [{ channel: 'email', template: 'recall' }] }],
+};
 
 async function tellHistory(
   deps: PlanDeps,

@@ -10,6 +10,8 @@ export interface Child {
   /** Resolves once it is gone, with the signal that ended it. */
   ended: Promise<NodeJS.Signals | number | null>;
   kill(): Promise<void>;
+  /** To speak with it. */
+  process: ChildProcess;
 }
 
 let children = 0;
@@ -46,6 +48,7 @@ export function startChild({ program, settings, databaseUrl, environment }: Chil
   return {
     name,
     ended,
+    process: child,
     ready: Promise.race([once(child, 'message').then(() => {}), ended.then(failedToStart)]),
     kill: async () => {
       kill(child);

@@ -5,6 +5,7 @@
  */
 import { sql } from 'kysely';
 import { createDeps } from '../../src/api/deps.ts';
+import type { ChannelAdapter } from '../../src/channels/channel.ts';
 import { readConfig } from '../../src/config.ts';
 import { connect } from '../../src/database/connect.ts';
 import { createLog } from '../../src/log.ts';
@@ -35,15 +36,30 @@ const deps = createDeps({
   publicUrl: config.publicUrl ?? '',
   ticks: false,
 });
-const { http } = deps;
-// The outbox reckons ten seconds by its own clock, which would be ten seconds of ours.
+const { http, findAdapter } = deps;
+// The outbox reckons ten seconds by its own clock, and a call by that clock would end at once.
 Object.assign(deps, {
   http: {
     ...http,
     request: (request: Parameters<typeof http.request>[0]) =>
       http.request({ ...request, timeoutMs: Math.min(request.timeoutMs, callTimeoutMs) }),
   },
+  findAdapter: (...named: Parameters<typeof deps.findAdapter>) => inWallTime(findAdapter(...named)),
 });
+
+function inWallTime(adapter: ChannelAdapter | null): ChannelAdapter | null {
+  if (adapter === null || adapter.isLocal) return adapter;
+  return {
+    ...adapter,
+    send: (batch, settings, context) => {
+      const start = context.now();
+      const startedMs = performance.now();
+      const now = () => start.add({ milliseconds: Math.round(performance.now() - startedMs) });
+      const deadline = start.add({ milliseconds: Math.round(callTimeoutMs) });
+      return adapter.send(batch, settings, { ...context, now, deadline });
+    },
+  };
+}
 
 const services =
   clinicId === undefined ? [createDispatcher(deps), createReconciler(deps)] : [only(clinicId)];

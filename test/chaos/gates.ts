@@ -1,5 +1,5 @@
 import type { SweptPoint } from './fault-points.ts';
-import type { Verdict } from './judge.ts';
+import { type ProviderName, providerNames, type Verdict } from './judge.ts';
 import type { ChaosResult } from './kills.ts';
 
 /** What a run must show. */
@@ -14,12 +14,10 @@ export interface Gate {
 const struckShareMin = 0.5;
 
 export function gatesOfKills(
-  { verdict, kills, struck, interrupted }: ChaosResult,
+  { verdicts, kills, struck, interrupted }: ChaosResult,
   control: ChaosResult,
   wanted: { kills: number },
 ): Gate[] {
-  const { sms, email } = verdict.unknown;
-  const caught = control.verdict.twice.length;
   return [
     {
       gate: 'Kills; of them during work',
@@ -27,34 +25,70 @@ export function gatesOfKills(
       goal: `${wanted.kills}; half`,
       isReached: kills >= wanted.kills && struck >= kills * struckShareMin,
     },
-    zero('Taken twice by a provider', verdict.twice.length, verdict.messages),
-    zero('Lost: said sent, never taken', verdict.falselySent.length, verdict.messages),
-    zero('Said unsent, yet taken', verdict.falselyUnsent.length, verdict.messages),
-    zero(
-      'Lost: stuck or given up',
-      verdict.stuck.length + verdict.dropped.length,
-      verdict.messages,
-    ),
-    zero('Taken, but unknown to us', verdict.strangers, verdict.taken),
-    zero('SMSC.ru: left unknown', sms.length, verdict.messages / 2),
+    ...providerNames.flatMap((provider) => gatesOfProvider(provider, verdicts[provider])),
+    ...providerNames.map((provider) => gateOfControl(provider, control.verdicts[provider])),
+  ];
+}
+
+const kinds: Readonly<Record<ProviderName, string>> = {
+  smsc: 'SMSC.ru (can be asked)',
+  sendgrid: 'SendGrid (calls back)',
+  webhook: 'Webhook (deduplicates)',
+  smtp: 'SMTP (tells nothing)',
+};
+
+function gatesOfProvider(provider: ProviderName, verdict: Verdict): Gate[] {
+  const { messages, twice, falselySent, falselyUnsent, stuck, dropped, strangers } = verdict;
+  const { unknown, unknownTaken } = verdict;
+  const lost = falselySent.length + falselyUnsent.length + stuck.length + dropped.length;
+  return [
     {
-      gate: 'SendGrid: unknown, shown and closed',
-      figure: `${email.length}, of them taken ${verdict.unknownTaken}`,
-      goal: 'all shown; taken 0',
-      isReached: verdict.unknownTaken === 0,
+      gate: `${kinds[provider]}: twice; lost; strange`,
+      figure: `${twice.length}; ${lost}; ${strangers} of ${messages}`,
+      goal: '0; 0; 0',
+      isReached: twice.length + lost + strangers === 0 && messages > 0,
     },
     {
-      gate: 'Control: claim, send, mark',
-      figure: `${caught} of ${control.verdict.messages} sent twice`,
-      goal: '> 0',
-      isReached: caught > 0,
+      gate: `${kinds[provider]}: unknown, shown and closed`,
+      figure: `${unknown.length}, of them taken ${unknownTaken}`,
+      goal: unknownGoals[provider],
+      isReached: unresolved(provider, verdict) === 0,
     },
   ];
 }
 
+const unknownGoals: Readonly<Record<ProviderName, string>> = {
+  smsc: '0',
+  sendgrid: 'taken 0',
+  webhook: '0',
+  smtp: 'all shown',
+};
+
+/** Closed as unknown though the truth could be had. */
+function unresolved(provider: ProviderName, { unknown, unknownTaken }: Verdict): number {
+  switch (provider) {
+    case 'smsc':
+    case 'webhook':
+      return unknown.length;
+    case 'sendgrid':
+      return unknownTaken;
+    case 'smtp':
+      return 0;
+  }
+}
+
+function gateOfControl(provider: ProviderName, { twice, messages }: Verdict): Gate {
+  return {
+    gate: `${kinds[provider]}, control: claim, send, mark`,
+    figure: `${twice.length} of ${messages} sent twice`,
+    goal: '> 0',
+    isReached: twice.length > 0,
+  };
+}
+
 export function gatesOfSweep(swept: readonly SweptPoint[]): Gate[] {
   const missed = swept.filter(({ isReached }) => !isReached);
-  const broken = swept.filter(({ verdict }) => faultsOf(verdict) > 0);
+  const broken = swept.filter(({ provider, verdict }) => faultsOf(provider, verdict) > 0);
   return [
     {
       gate: 'Fault points at which a process died',
@@ -72,17 +106,14 @@ export function gatesOfSweep(swept: readonly SweptPoint[]): Gate[] {
 }
 
 /** Messages for which the promise was broken. */
-export function faultsOf(verdict: Verdict): number {
-  const { twice, falselySent, falselyUnsent, stuck, dropped, strangers, unknown } = verdict;
-  const lists = [twice, falselySent, falselyUnsent, stuck, dropped, unknown.sms];
-  return lists.reduce((sum, ids) => sum + ids.length, strangers + verdict.unknownTaken);
-}
-
-function zero(gate: string, count: number, of: number): Gate {
-  return { gate, figure: `${count} of ${of}`, goal: '0', isReached: count === 0 };
+export function faultsOf(provider: ProviderName, verdict: Verdict): number {
+  const { twice, falselySent, falselyUnsent, stuck, dropped, strangers } = verdict;
+  const lists = [twice, falselySent, falselyUnsent, stuck, dropped];
+  const start = strangers + unresolved(provider, verdict);
+  return lists.reduce((sum, ids) => sum + ids.length, start);
 }
 
 function namesOf(swept: readonly SweptPoint[]): string {
-  const names = swept.map(({ point, channel }) => `${point}/${channel}`);
+  const names = swept.map(({ point, provider }) => `${point}/${provider}`);
   return names.length === 0 ? '' : ` (${names.join(', ')})`;
 }

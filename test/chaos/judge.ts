@@ -1,14 +1,17 @@
 /** Compares what we say of messages with what the providers took. It knows nothing of how they were sent. */
 
-export type ProviderChannel = 'sms' | 'email';
+/** One of each kind: it can be asked; it only calls back; it deduplicates by our reference; it tells nothing. */
+export const providerNames = ['smsc', 'sendgrid', 'webhook', 'smtp'] as const;
+export type ProviderName = (typeof providerNames)[number];
 
 /** A message as its sender sees it. */
 export interface Told {
   id: string;
-  channel: ProviderChannel;
+  provider: ProviderName;
   address: string;
   clientRef: string | null;
   state: string;
+  reason: string | null;
   isSettled: boolean;
   /** It may not be sent, whatever happens: its patient is dead. */
   isBarred: boolean;
@@ -16,7 +19,7 @@ export interface Told {
 
 /** What a provider counted. */
 export interface Taken {
-  channel: ProviderChannel;
+  provider: ProviderName;
   address: string;
   clientRef: string;
 }
@@ -38,8 +41,8 @@ export interface Verdict {
   dropped: string[];
   /** Taken under an address or a reference that we do not know. */
   strangers: number;
-  /** Closed as unknown, by channel. */
-  unknown: Record<ProviderChannel, string[]>;
+  /** Closed as unknown, with a reason, for everybody to see. */
+  unknown: string[];
   /** Of them those that were taken. */
   unknownTaken: number;
 }
@@ -55,9 +58,8 @@ export function judge(told: readonly Told[], taken: readonly Taken[]): Verdict {
   const count = (message: Told) => counts.get(keyOf(message)) ?? 0;
   const idsWhere = (isIt: (message: Told) => boolean) => told.filter(isIt).map(({ id }) => id);
   const isSent = ({ state }: Told) => sentStates.includes(state);
-  const isUnknown = ({ state, isSettled }: Told) => state === 'unknown' && isSettled;
-  const unknownBy = (channel: ProviderChannel) =>
-    idsWhere((message) => isUnknown(message) && message.channel === channel);
+  const isUnknown = ({ state, reason, isSettled }: Told) =>
+    state === 'unknown' && isSettled && reason !== null;
   return {
     messages: told.filter(({ isBarred }) => !isBarred).length,
     barred: told.filter(({ isBarred }) => isBarred).length,
@@ -68,18 +70,19 @@ export function judge(told: readonly Told[], taken: readonly Taken[]): Verdict {
       (message) => !isSent(message) && !isUnknown(message) && count(message) > 0,
     ),
     stuck: idsWhere(
-      ({ state, isSettled }) => openStates.includes(state) || (state === 'unknown' && !isSettled),
+      (message) =>
+        openStates.includes(message.state) || (message.state === 'unknown' && !isUnknown(message)),
     ),
     dropped: idsWhere(({ state, isBarred }) => givenUpStates.includes(state) && !isBarred),
     strangers: taken.filter((one) => isStranger(one, byKey.get(keyOf(one)))).length,
-    unknown: { sms: unknownBy('sms'), email: unknownBy('email') },
+    unknown: idsWhere(isUnknown),
     unknownTaken: told.filter((message) => isUnknown(message) && count(message) > 0).length,
   };
 }
 
 /** One message goes to each address. */
-function keyOf({ channel, address }: Taken | Told): string {
-  return `${channel} ${address.toLowerCase()}`;
+function keyOf({ provider, address }: Taken | Told): string {
+  return `${provider} ${address.toLowerCase()}`;
 }
 
 function isStranger(taken: Taken, message: Told | undefined): boolean {

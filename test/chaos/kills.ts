@@ -1,19 +1,17 @@
 /**
- * Dispatchers are killed at random moments while they drain a clinic's messages to providers that fail in
- * every way. Whoever sends is a contestant; the providers' own count judges.
+ * Dispatchers are killed at random moments while they drain messages to four kinds of providers that fail
+ * in every way. Whoever sends is a contestant; the providers' own count judges.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { sql } from 'kysely';
 import { connect, type Db } from '../../src/database/connect.ts';
 import { migrateToLatest } from '../../src/database/migrate.ts';
-import { callbackId } from '../../src/outbox/channel-store.ts';
 import { type Faults, seededRandom } from '../simulators/control.ts';
-import { type SendgridSimulator, startSendgridSimulator } from '../simulators/sendgrid.ts';
-import { type SmscSimulator, startSmscSimulator } from '../simulators/smsc.ts';
 import { receiveCallbacks } from './callbacks.ts';
-import { type ChaosClinic, makeChaosClinic, smscSecret } from './chaos-clinic.ts';
+import { makeChaosClinic } from './chaos-clinic.ts';
 import { type Child, startChild } from './child.ts';
-import { judge, type Taken, type Told, type Verdict } from './judge.ts';
+import { judge, type ProviderName, providerNames, type Told, type Verdict } from './judge.ts';
+import { startProviders } from './providers.ts';
 import { scaledClock, timeScale } from './scaled-clock.ts';
 
 /** What sends. */
@@ -23,7 +21,7 @@ export interface Contestant {
   program: string;
   /** Holds `id`, `lease_until` and `held_by`, the name of the connection that set the lease. */
   table: 'messages' | 'naive_messages';
-  prepare(db: Db, clinic: ChaosClinic): Promise<void>;
+  prepare(db: Db): Promise<void>;
   tell(db: Db): Promise<Told[]>;
   /** How many messages have still to be sent or given up. */
   open(db: Db): Promise<number>;
@@ -35,8 +33,10 @@ export interface ChaosOptions {
   databaseUrl: string;
   seed: number;
   kills: number;
+  /** Of each provider. */
   patients: number;
   dispatchers: number;
+  /** Of each provider. */
   perSecond: number;
   /** How much faster business time runs. */
   factor: number;
@@ -44,7 +44,7 @@ export interface ChaosOptions {
 }
 
 export interface ChaosResult {
-  verdict: Verdict;
+  verdicts: Record<ProviderName, Verdict>;
   kills: number;
   /** Kills that found messages claimed or on the wire. */
   struck: number;
@@ -70,68 +70,64 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
   const random = seededRandom(seed);
   const database = await connect({ url: options.databaseUrl });
   const { db } = database;
-  const providers = {
-    smsc: await startSmscSimulator({ seed, clock }),
-    sendgrid: await startSendgridSimulator({ seed: seed + 1, clock }),
-  };
+  const providers = await startProviders(seed, clock);
   const callbacks = await receiveCallbacks(db, clock);
   let fleet: Fleet | null = null;
   try {
     await migrateToLatest(db);
-    const clinic = await makeChaosClinic(db, { ...options, providers, clock });
-    await contestant.prepare(db, clinic);
-    callBack(providers, callbacks.url, clinic.id);
-    const faults = faultsOf(factor);
-    providers.smsc.faults(faults);
-    providers.sendgrid.faults(faults);
+    let messages = 0;
+    for (const provider of providerNames) {
+      const clinic = await makeChaosClinic(db, { ...options, providers, provider, clock });
+      providers.callBack(provider, callbacks.url, clinic.id);
+      messages += clinic.messages;
+      options.report?.(messages, options.patients * providerNames.length, 'messages planned');
+    }
+    await contestant.prepare(db);
+    providers.faults((provider) => faultsOf(provider, factor));
     const settings = { scale, callTimeoutMs: callBusinessMs / factor };
     fleet = createFleet(options, db, settings, random);
     const started = performance.now();
     const counts = await fleet.killAll();
-    await drain(options, db, clinic.messages);
+    await drain(options, db, messages);
     await fleet.end();
-    await Promise.all([providers.smsc.settled(), providers.sendgrid.settled()]);
+    await providers.settled();
+    const told = await contestant.tell(db);
+    const taken = providers.taken();
+    const verdictOn = (name: ProviderName) =>
+      judge(
+        told.filter(({ provider }) => provider === name),
+        taken.filter(({ provider }) => provider === name),
+      );
     return {
       ...counts,
-      verdict: judge(await contestant.tell(db), takenBy(providers)),
+      verdicts: {
+        smsc: verdictOn('smsc'),
+        sendgrid: verdictOn('sendgrid'),
+        webhook: verdictOn('webhook'),
+        smtp: verdictOn('smtp'),
+      },
       minutes: Math.round((clock.now().epochMilliseconds - scale.shownMs) / 60_000),
       seconds: (performance.now() - started) / 1000,
     };
   } finally {
     await fleet?.end();
-    await Promise.all([providers.smsc.close(), providers.sendgrid.close(), callbacks.close()]);
+    await Promise.all([providers.close(), callbacks.close()]);
     await database.close();
   }
 }
 
-function faultsOf(factor: number): Faults {
+function faultsOf(provider: ProviderName, factor: number): Faults {
   return {
-    ...{ http5xx: 0.03, http429: 0.02, acceptThenDropReply: 0.03, dropBeforeAccept: 0.02 },
+    // A mail server's 5xx is its last word, and the mail rightly given up.
+    ...{
+      http5xx: provider === 'smtp' ? 0 : 0.03,
+      http429: 0.02,
+      acceptThenDropReply: 0.03,
+      dropBeforeAccept: 0.02,
+    },
     ...{ late: 0.01, lateMs: lateBusinessMs / factor, latencyMs: [20, 120] },
     ...{ callbackDelayMs: [0, 100], callbackDuplicate: 0.05, callbackReorder: 0.05 },
   };
-}
-
-function callBack(
-  { smsc, sendgrid }: { smsc: SmscSimulator; sendgrid: SendgridSimulator },
-  url: string,
-  clinicId: string,
-): void {
-  smsc.callbackTo({ url: `${url}/${callbackId(clinicId, 'sms')}`, secret: smscSecret });
-  sendgrid.webhookTo(`${url}/${callbackId(clinicId, 'email')}`);
-}
-
-export function takenBy(providers: { smsc: SmscSimulator; sendgrid: SendgridSimulator }): Taken[] {
-  return [
-    ...providers.smsc.messages().map(({ phone, clientRef }) => ({
-      channel: 'sms' as const,
-      address: `+${phone}`,
-      clientRef,
-    })),
-    ...providers.sendgrid
-      .messages()
-      .map(({ to, clientRef }) => ({ channel: 'email' as const, address: to, clientRef })),
-  ];
 }
 
 interface Fleet {

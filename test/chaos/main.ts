@@ -1,5 +1,5 @@
 /**
- * `npm run chaos -- [--short] [--seed n] [--kills n]`: no message is sent twice and none is lost, while
+ * `npm run chaos -- [--short] [--seed n] [--kills n] [--patients n]`: no message is sent twice and none is lost, while
  * dispatchers are killed, die at every named point, and people opt out at the same moment. Each proof goes
  * with a control, a sender of the ordinary kind, which must be caught. Fails when a goal is missed.
  */
@@ -21,6 +21,8 @@ const { values } = parseArgs({
     short: { type: 'boolean', default: false },
     seed: { type: 'string', default: process.env.RETORNO_SEED ?? '1' },
     kills: { type: 'string' },
+    /** Of each kind of provider. */
+    patients: { type: 'string' },
   },
 });
 
@@ -34,18 +36,18 @@ interface Sizes {
 }
 
 const short: Sizes = {
-  kills: 8,
-  patients: 205,
+  kills: 12,
+  patients: 110,
   dispatchers: 2,
-  perSecond: 15,
+  perSecond: 8,
   factor: 120,
   races: 300,
 };
 const full: Sizes = {
-  kills: 60,
-  patients: 2_050,
+  kills: 200,
+  patients: 2_500,
   dispatchers: 3,
-  perSecond: 40,
+  perSecond: 16,
   factor: 60,
   races: 3_000,
 };
@@ -54,6 +56,7 @@ const seed = Number(values.seed);
 const sizes = {
   ...(values.short ? short : full),
   ...(values.kills && { kills: Number(values.kills) }),
+  ...(values.patients && { patients: Number(values.patients) }),
 };
 
 process.stdout.write(`Seed ${seed}; repeat with --seed ${seed}.\n`);

@@ -9,18 +9,21 @@ export const naive: Contestant = {
   table: 'naive_messages',
   prepare: async (db) => {
     await sql`
-      create table naive_messages (id uuid primary key, channel text not null, address text not null,
+      create table naive_messages (id uuid primary key, provider text not null, address text not null,
         text text not null, state text not null default 'scheduled', due_at timestamptz not null default clock_timestamp(), lease_until timestamptz, held_by text)`.execute(
       db,
     );
     await sql`
-      insert into naive_messages (id, channel, address, text)
-      select id, channel, address, 'Dear patient, half a year has passed: come and see us.'
-      from messages where channel in ('sms', 'email') and state = 'scheduled'`.execute(db);
+      insert into naive_messages (id, provider, address, text)
+      select m.id, c.provider, coalesce(m.address, p.external_id), 'Dear patient, half a year has passed: come and see us.'
+      from messages m
+      join channels c on c.clinic_id = m.clinic_id and c.channel = m.channel
+      join patients p on p.clinic_id = m.clinic_id and p.id = m.patient_id
+      where m.state = 'scheduled'`.execute(db);
   },
   tell: async (db) => {
     const { rows } = await sql<Told>`
-      select id, channel, address, id::text as "clientRef", state, false as "isSettled", false as "isBarred"
+      select id, provider, address, null as "clientRef", state, null as reason, false as "isSettled", false as "isBarred"
       from naive_messages`.execute(db);
     return rows;
   },

@@ -24,9 +24,12 @@ export const outbox = {
   },
   tell: async (db: Db) => {
     const { rows } = await sql<Told & { clinicId: string }>`
-      select id, clinic_id as "clinicId", channel, coalesce(address, '') as address, client_ref as "clientRef", state,
-        settled_at is not null as "isSettled", coalesce(reason = 'deceased', false) as "isBarred"
-      from messages where channel in ('sms', 'email')`.execute(db);
+      select m.id, m.clinic_id as "clinicId", c.provider, coalesce(m.address, p.external_id) as address,
+        m.client_ref as "clientRef", m.state, m.reason, m.settled_at is not null as "isSettled",
+        coalesce(m.reason = 'deceased', false) as "isBarred"
+      from messages m
+      join channels c on c.clinic_id = m.clinic_id and c.channel = m.channel
+      join patients p on p.clinic_id = m.clinic_id and p.id = m.patient_id`.execute(db);
     return rows;
   },
   open: countOpen,

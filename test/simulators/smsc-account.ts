@@ -42,6 +42,7 @@ export interface AccountOptions {
 export interface SmscAccount {
   messages(): readonly SmscMessage[];
   balanceMicros(): number;
+  topUp(amount: number): void;
   outcome(phone: string, status: number, err?: number): void;
   /** Why this login gets nothing; null: it is right. */
   authError(params: Params): object | null;
@@ -98,6 +99,9 @@ export function createSmscAccount(options: AccountOptions, control: Control): Sm
   return {
     messages: () => messages,
     balanceMicros: () => balance,
+    topUp: (amount) => {
+      balance += amount * micros;
+    },
     outcome: (phone, status, err = 0) => {
       outcomes.set(digits(phone), { status, err });
     },

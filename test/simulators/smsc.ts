@@ -47,6 +47,7 @@ export interface SmscSimulator {
   reply(phone: string, text: string, to?: string): void;
   advance(ms: number): void;
   balanceMicros(): number;
+  topUp(amount: number): void;
   settled(): Promise<void>;
   clear(): void;
   close(): Promise<void>;
@@ -74,6 +75,7 @@ export async function startSmscSimulator(options: SmscOptions = {}): Promise<Sms
     reply: caller.tellReply,
     advance: control.advance,
     balanceMicros: account.balanceMicros,
+    topUp: account.topUp,
     settled: poster.settled,
     clear: account.clear,
     close: () => app.close(),

@@ -1,11 +1,12 @@
 import { createServer, type Socket } from 'node:net';
-import type { Faults } from './control.ts';
+import { type Faults, seededRandom } from './control.ts';
 import { readMail } from './smtp-mail.ts';
 
 /** A mail server that keeps what it takes: as much of RFC 5321 as a client needs, with faults. */
 
 export interface SmtpOptions {
   port?: number;
+  seed?: number;
   /** Null: everybody may send. */
   login?: { user: string; pass: string } | null;
   /** Says so to each of these addresses, instead of taking it. */
@@ -40,12 +41,19 @@ export type SmtpCommand = 'CONNECT' | 'EHLO' | 'AUTH' | 'MAIL' | 'RCPT' | 'DATA'
 interface World {
   options: SmtpOptions;
   faults: Faults;
+  random: () => number;
   replies: Map<SmtpCommand, string>;
   mails: SmtpMail[];
 }
 
 export async function startSmtpSimulator(options: SmtpOptions = {}): Promise<SmtpSimulator> {
-  const world: World = { options, faults: {}, replies: new Map(), mails: [] };
+  const world: World = {
+    options,
+    faults: {},
+    random: seededRandom(options.seed ?? 1),
+    replies: new Map(),
+    mails: [],
+  };
   const sockets = new Set<Socket>();
   let connections = 0;
   const server = createServer((socket) => {
@@ -113,10 +121,10 @@ function converse(world: World, socket: Socket): void {
         return usual('MAIL', '250 2.1.0 ok');
       case 'RCPT':
         if (from === '') return say('503 5.5.1 who sends it');
-        if (world.faults.http429) return say('451 4.7.1 too many');
+        if (strikes(world, 'http429')) return say('451 4.7.1 too many');
         return onRecipient(addressIn(line));
       case 'DATA':
-        if (world.faults.dropBeforeAccept) return socket.destroy();
+        if (strikes(world, 'dropBeforeAccept')) return socket.destroy();
         if (to === '') return say('503 5.5.1 to whom');
         isData = !isRefused('DATA');
         return usual('DATA', '354 go on');
@@ -132,16 +140,15 @@ function converse(world: World, socket: Socket): void {
   };
 
   const onMail = (raw: string) => {
-    const { faults } = world;
-    if (faults.http5xx) return say('554 5.6.0 no');
+    if (strikes(world, 'http5xx')) return say('554 5.6.0 no');
     const refusal = world.replies.get('END');
     if (refusal !== undefined) return say(refusal);
     const take = () => {
       world.mails.push({ from, to, ...readMail(raw) });
-      if (faults.acceptThenDropReply) return socket.destroy();
-      return say(faults.garbageBody ? 'hm?' : '250 2.0.0 queued as 17');
+      if (strikes(world, 'acceptThenDropReply')) return socket.destroy();
+      return say(strikes(world, 'garbageBody') ? 'hm?' : '250 2.0.0 queued as 17');
     };
-    const waitMs = typeof faults.latencyMs === 'number' ? faults.latencyMs : 0;
+    const waitMs = latencyOf(world);
     if (waitMs > 0) setTimeout(take, waitMs).unref();
     else take();
   };
@@ -161,6 +168,30 @@ function converse(world: World, socket: Socket): void {
     }
   });
   usual('CONNECT', '220 sim ready');
+}
+
+/** A share, or true for always. */
+function strikes(
+  { faults, random }: World,
+  fault:
+    | 'http429'
+    | 'http5xx'
+    | 'dropBeforeAccept'
+    | 'acceptThenDropReply'
+    | 'garbageBody'
+    | 'late',
+): boolean {
+  const share = Number(faults[fault] ?? 0);
+  return share > 0 && random() < share;
+}
+
+function latencyOf(world: World): number {
+  const { faults, random } = world;
+  if (strikes(world, 'late')) return faults.lateMs ?? 0;
+  const { latencyMs = 0 } = faults;
+  return typeof latencyMs === 'number'
+    ? latencyMs
+    : latencyMs[0] + random() * (latencyMs[1] - latencyMs[0]);
 }
 
 function addressIn(line: string): string {
