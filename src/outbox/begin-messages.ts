@@ -31,6 +31,7 @@ import { groupCalls } from './group-calls.ts';
 import type { Verdict } from './guard.ts';
 import type { GuardFacts } from './guard-store.ts';
 import type { Look } from './hold-anomalies.ts';
+import { holdLaterInvitations } from './hold-invitations.ts';
 import { giveBackPlaces, holdOutranked, reasonOfTaken } from './hold-outranked.ts';
 import { countGoers, holdOverLimits } from './hold-over-limits.ts';
 import { countsTowardCaps, heldFor, heldUntilTomorrow, judgeMessage } from './judge-message.ts';
@@ -116,6 +117,7 @@ export async function beginMessages(
   holdWithoutChannel(goers(), verdicts, channel, now);
   const others = known.filter(({ id }) => !merging.called.includes(id));
   const outranked = await holdOutranked(trx, goers(), others, verdicts, clinic, now);
+  outranked.push(...holdLaterInvitations(goers(), verdicts, clinic, now));
   const recipients = await recipientsOf(trx, clinic.id, channel, goers());
   const conversations = await findOpenConversations(trx, clinic.id, channel, goers(), now);
   const terms = { deps, clinic, rendered, recipients, conversations, now };

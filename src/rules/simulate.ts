@@ -190,6 +190,8 @@ function* settle(
   const companions = new Set([...named.values()].flat());
   going = going.filter((candidate) => !companions.has(candidate));
   going = placed(day, going, world, state, hold);
+  const later = laterInvitations(going, world);
+  keep('lower-priority', (candidate) => !later.has(candidate));
   const invited = withinCapacity(day, going, world, state);
   keep('capacity', (candidate) => invited.has(candidate));
   const room = world.clinic.settings.messagesPerDay - state.sentOfDay;
@@ -250,6 +252,19 @@ function mergeHouseholds(
     );
   }
   return named;
+}
+
+/** Those of a patient's invitations that would begin on the day on which another one does. */
+function laterInvitations(going: readonly Candidate[], world: World): Set<Candidate> {
+  const opening = going.filter(({ item }) => item.guard.invitation === true);
+  const byPatient = Map.groupBy(opening, ({ item }) => item.patientId);
+  const later = [...byPatient.values()].flatMap((own) => {
+    if (own.length === 1) return [];
+    const inTurn = own.toSorted(byTurn);
+    const begun = inTurn.findIndex(({ item, turn }) => world.nextOf(item, turn) !== null);
+    return begun === -1 ? [] : inTurn.slice(begun + 1);
+  });
+  return new Set(later);
 }
 
 /**

@@ -1,6 +1,8 @@
 import t, { type Test } from 'tap';
 import { testApi } from '../support/api.ts';
 
+t.setTimeout(180_000);
+
 /** A recall whose ladder takes ten days, and a reactivation that falls due in the middle of it. */
 const recall = {
   name: 'Recall',
@@ -26,11 +28,14 @@ const reactivation = {
   ],
 };
 
-async function clinicWithBoth(t: Test, changes: object = {}) {
+async function clinicWithBoth(t: Test, changes: object = {}, both: object = {}) {
   const api = await testApi(t);
   const owner = await api.clinic({ now: '2026-01-01T12:00:00Z', country: 'MX', timeZone: 'UTC' });
   const ids: string[] = [];
-  for (const rule of [recall, { ...reactivation, ...changes }]) {
+  for (const rule of [
+    { ...recall, ...both },
+    { ...reactivation, ...both, ...changes },
+  ]) {
     const made = await owner.post('/v1/rules', rule);
     t.equal(made.status, 201, made.text);
     ids.push(String(made.body.id));
@@ -119,4 +124,96 @@ t.test('rules of one message never wait for each other beyond the day', async (t
   await owner.patch(`/v1/rules/${recallId}`, { steps: recall.steps.slice(0, 1) });
   await at('02-03');
   t.same((await standing(reactivationId)).slice(0, 1), ['delivered 02-02']);
+});
+
+t.test(
+  'of two ladders that are due at once the better begins, also where caps see none',
+  async (t) => {
+    const call = [
+      { channel: 'task', template: 'recall' },
+      { channel: 'sms', template: 'recall', after: 'P1D' },
+    ];
+    const trigger = { type: 'inactive', after: 'P30D' };
+    const { recallId, reactivationId, at, standing } = await clinicWithBoth(
+      t,
+      { trigger },
+      { steps: call, catchUp: 'P30D' },
+    );
+    await at('01-31');
+    t.same((await standing(reactivationId)).slice(0, 1), ['delivered 01-31'], 'by its priority');
+    t.same(await standing(recallId), ['held lower-priority']);
+    await at('02-04');
+    t.same(await standing(reactivationId), ['delivered 01-31', 'delivered 02-01']);
+    t.same(await standing(recallId), ['delivered 02-02', 'delivered 02-03'], 'then the other');
+  },
+);
+
+t.test('on two channels with room for both the second waits all the same', async (t) => {
+  const trigger = { type: 'inactive', after: 'P30D' };
+  const steps = [
+    { channel: 'email', template: 'recall' },
+    { channel: 'sms', template: 'recall', after: 'P3D' },
+  ];
+  const { owner, recallId, reactivationId, at, standing } = await clinicWithBoth(t, {
+    trigger,
+    steps,
+  });
+  await owner.patch('/v1/clinic', { caps: { perDay: 5, perWeek: 30 } });
+  await owner.put('/v1/patients/ana', {
+    name: { given: 'Ana' },
+    telecom: [
+      { system: 'phone', value: '+525512345671' },
+      { system: 'email', value: 'ana@example.com' },
+    ],
+    consent: { care: { sms: 'granted', call: 'granted', email: 'granted' } },
+  });
+  await at('01-31');
+  const begun = [...(await standing(recallId)), ...(await standing(reactivationId))];
+  t.equal(begun.filter((each) => each === 'delivered 01-31').length, 1, begun.join());
+  t.equal(begun.filter((each) => each === 'held lower-priority').length, 1, begun.join());
+});
+
+t.test('a merge brings a running recall to the patient whose reactivation waits', async (t) => {
+  const { owner, recallId, reactivationId, at, standing } = await clinicWithBoth(t);
+  await at('02-01');
+  await owner.put('/v1/patients/eva', {
+    name: { given: 'Eva' },
+    telecom: [{ system: 'phone', value: '+525512345679' }],
+    consent: { care: { sms: 'granted', call: 'granted' } },
+  });
+  await owner.post('/v1/events', {
+    id: 'm1',
+    type: 'patient.merged',
+    occurredAt: '2026-02-01T12:00:00Z',
+    data: { id: 'ana', into: 'eva' },
+  });
+  await at('02-03');
+  t.same((await standing(recallId)).slice(0, 1), ['delivered 01-31']);
+  t.same(await standing(reactivationId), ['held lower-priority']);
+  const { body } = await owner.get(
+    `/v1/rules/${reactivationId}/explain?patientId=eva&on=2026-02-02`,
+  );
+  t.match(body, { outcome: 'held', reason: 'lower-priority' });
+  await at('02-12');
+  t.same((await standing(reactivationId)).slice(0, 1), ['delivered 02-11']);
+});
+
+t.test('a recall that is deleted makes room at once', async (t) => {
+  const { owner, recallId, reactivationId, at, standing } = await clinicWithBoth(t);
+  await at('02-03');
+  await owner.delete(`/v1/rules/${recallId}`);
+  await at('02-05');
+  t.same((await standing(reactivationId)).slice(0, 1), ['delivered 02-04']);
+});
+
+t.test('a waiting reactivation that becomes no invitation waits no longer', async (t) => {
+  const { owner, reactivationId, at, standing } = await clinicWithBoth(t, {
+    trigger: { type: 'visit', after: 'P32D' },
+  });
+  await at('02-03');
+  t.same(await standing(reactivationId), ['held lower-priority']);
+  const changed = await owner.patch(`/v1/rules/${reactivationId}`, { unlessBooked: false });
+  t.equal(changed.status, 200, changed.text);
+  await at('02-04');
+  t.same((await standing(reactivationId)).slice(0, 1), ['delivered 02-03']);
 });
