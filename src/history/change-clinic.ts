@@ -60,7 +60,7 @@ export async function changeClinic(
     now,
   );
   if (changed !== null && changed.timeZone !== clinic.timeZone)
-    await markReplanOfWaiting(trx, clinicId);
+    await markReplanOfWaiting(trx, clinicId, now);
   // What waits for hours or caps may go now, or must wait longer.
   await wakeClinic(trx, clinicId, 'dispatch', now);
   await wakeClinic(trx, clinicId, 'plan', now);

@@ -15,8 +15,22 @@ export async function markReplan(
   );
 }
 
-/** Everybody for whom something is planned or waits: what all their plans rest on has changed. */
-export async function markReplanOfWaiting(trx: Trx, clinicId: string): Promise<void> {
+/**
+ * Everybody for whom something is planned or waits: what all their plans rest on has changed. Rules are planned
+ * from now on once more, since what fell due beyond their horizon may fall due within it. The rules are locked
+ * first, as by planners.
+ */
+export async function markReplanOfWaiting(
+  trx: Trx,
+  clinicId: string,
+  now: Temporal.Instant,
+): Promise<void> {
+  await sql`
+    update rules set planned_through = ${now}
+    where clinic_id = ${clinicId} and id in (
+      select id from rules where clinic_id = ${clinicId} and planned_through > ${now} order by id for no key update)`.execute(
+    trx,
+  );
   await sql`
     insert into replan (clinic_id, patient_id)
     select distinct ${clinicId}::uuid, patient_id from journeys

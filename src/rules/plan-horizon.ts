@@ -1,5 +1,4 @@
 import type { Trx } from '../database/connect.ts';
-import type { Clinic } from '../history/clinic.ts';
 import { markReplan } from '../history/replan-store.ts';
 import { horizonAt } from './horizon.ts';
 import { patientsOfEnded } from './journey-store.ts';
@@ -19,16 +18,18 @@ import { streamOccasions } from './selection-store.ts';
 export async function planHorizon(
   deps: RulesDeps,
   trx: Trx,
-  clinic: Clinic,
+  clinicId: string,
   ruleId: string,
   now: Temporal.Instant,
 ): Promise<Planned> {
   const total = { planned: 0, suppressed: 0 };
-  const rule = await lockRule(trx, clinic.id, ruleId);
+  const rule = await lockRule(trx, clinicId, ruleId);
   if (rule === null || rule.state !== 'active' || rule.plannedThrough === null) return total;
+  const terms = await readTerms(deps, trx, clinicId, [rule], now);
+  // As it is now that the rule is locked: a clinic that changes its zone waits for that lock.
+  const { clinic } = terms;
   const upTo = horizonAt(now, clinic.timeZone);
   if (!isAfter(upTo, rule.plannedThrough)) return total;
-  const terms = await readTerms(deps, trx, clinic.id, [rule], now);
   const { definition, plannedThrough: after } = rule;
   const recalls = await findRecallsOf(trx, clinic.id, rule.id);
   const window = { after, upTo };

@@ -62,7 +62,7 @@ export async function planClinic(
     const { id, plannedThrough, movedFrom } = rule;
     if (movedFrom !== null) add(total, await inClinic((trx) => recordMoved(trx, clinic, id, now)));
     if (plannedThrough !== null && isAfter(horizon, plannedThrough))
-      add(total, await inClinic((trx) => planHorizon(deps, trx, clinic, id, now)));
+      add(total, await inClinic((trx) => planHorizon(deps, trx, clinicId, id, now)));
     if (awaitsBacklog(rule, clinic, now))
       add(total, await inClinic((trx) => admitBacklog(deps, trx, clinic, id, now)));
   }
