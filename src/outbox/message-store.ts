@@ -218,6 +218,8 @@ export interface RenewedTerms {
   onAmbiguous: 'at-most-once' | 'at-least-once';
   unlessBooked: boolean;
   stopOn: readonly string[];
+  /** Whether it asks patients back. */
+  isInviting: boolean;
   /** The template of each step. */
   templates: readonly string[];
 }
@@ -231,6 +233,9 @@ export async function renewMessages(
 ): Promise<void> {
   const { ruleId, version, purpose, priority, onAmbiguous, unlessBooked, stopOn, templates } =
     terms;
+  // It is the message that opens the journey whose turn is asked about.
+  const opens = sql`${terms.isInviting}::boolean and not exists (
+    select from messages b where b.clinic_id = ${clinicId} and b.journey_id = m.journey_id and b.attempt_no > 0)`;
   const guard = JSON.stringify({ unlessBooked, stopOn });
   await sql`
     with chosen as (
@@ -240,7 +245,8 @@ export async function renewMessages(
       order by id for no key update
     )
     update messages m set rule_version = ${version}, purpose = ${purpose}, priority = ${priority},
-      on_ambiguous = ${onAmbiguous}, guard = m.guard || ${guard}::jsonb,
+      on_ambiguous = ${onAmbiguous}, guard = (m.guard - 'invitation') || ${guard}::jsonb
+        || case when ${opens} then '{"invitation": true}'::jsonb else '{}'::jsonb end,
       template = (${[...templates]}::text[])[m.step + 1], journey_continues = m.step < ${templates.length - 1},
       updated_at = ${now}
     from chosen where m.clinic_id = ${clinicId} and m.id = chosen.id and m.state in ('scheduled', 'held')`.execute(

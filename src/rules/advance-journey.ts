@@ -23,6 +23,8 @@ export interface StandingTerms {
   patientZone: string | null;
   clinicZone: string;
   now: Temporal.Instant;
+  /** The step whose call reached nobody; null where there is none. */
+  unansweredStep?: number | null;
 }
 
 const waitingStates: readonly string[] = ['scheduled', 'held', 'claimed', 'sending', 'retry'];
@@ -50,7 +52,12 @@ export function standingOf(messages: readonly JourneyMessage[], terms: StandingT
   if (left.length > 0) {
     if (next === undefined) return { kind: 'ended', state: 'finished', reason: null };
     const leftAt = latest(left.map((message) => message.sentAt ?? message.updatedAt));
-    return { kind: 'next', step, dueAt: afterWait(leftAt, next.after, terms) };
+    const isMissed =
+      last.step === terms.unansweredStep && left.every(({ channel }) => channel === 'task');
+    // Who was not reached is written to at once; another call keeps its distance.
+    const isAtOnce = isMissed && next.channels.some((channel) => channel !== 'task');
+    const dueAt = isAtOnce ? terms.now : afterWait(leftAt, next.after, terms);
+    return { kind: 'next', step, dueAt };
   }
   const failed = current.some(
     ({ state, reason }) => state === 'failed' || reason === 'no-contact-point',

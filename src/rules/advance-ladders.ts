@@ -1,13 +1,20 @@
 import type { Trx } from '../database/connect.ts';
 import { localDay } from '../local-time.ts';
 import type { JourneyMessage } from '../outbox/message-store.ts';
-import { isWaiting, standingOf, stopOf } from './advance-journey.ts';
+import { hasLeft, isWaiting, type StandingTerms, standingOf, stopOf } from './advance-journey.ts';
 import { type Answers, findAnswers } from './answers-store.ts';
 import type { CheckTerms } from './checks.ts';
 import { type ContactChoice, chooseContact } from './choose-contact.ts';
+import {
+  compareMessages,
+  type Difference,
+  isReplaced,
+  isSamePlace,
+  replacedEnd,
+} from './compare-messages.ts';
 import type { Journey } from './journey-store.ts';
 import type { Changes } from './plan-changes.ts';
-import { askConsent, isAfter, later, toMessage } from './plan-context.ts';
+import { askConsent, isAfter, later, type StepTerms, toMessage } from './plan-context.ts';
 import { withdraw } from './plan-occasion.ts';
 import { reachRelatives } from './reach-relatives.ts';
 import { findReachable, type ReachablePatient } from './reachable-store.ts';
@@ -73,7 +80,8 @@ export async function advanceLadders(
     })),
   );
   steps.forEach((step, index) => {
-    takeStep(step, blocks[index] ?? [], terms, changes);
+    const take = step.isWaiting ? renewStep : takeStep;
+    take(step, blocks[index] ?? [], terms, changes);
   });
 }
 
@@ -81,6 +89,8 @@ interface NextStep extends Ladder {
   patient: ReachablePatient;
   choice: ContactChoice;
   dueAt: Temporal.Instant;
+  /** Whether messages of it wait already. */
+  isWaiting: boolean;
 }
 
 function nextStep(
@@ -89,13 +99,17 @@ function nextStep(
   terms: CheckTerms,
   changes: Changes,
 ): NextStep | null {
-  const { journey, rule, messages, patient } = ladder;
-  const standing = standingOf(messages, {
+  const { journey, rule, patient } = ladder;
+  // What was replaced tells nothing of where the journey stands.
+  const messages = ladder.messages.filter((message) => !isReplaced(message));
+  const standingTerms: StandingTerms = {
     definition: rule.definition,
     patientZone: patient.patientZone,
     clinicZone: terms.clinic.timeZone,
     now: terms.now,
-  });
+    unansweredStep: answers?.unansweredStep ?? null,
+  };
+  const standing = standingOf(messages, standingTerms);
   const change = (standingNow: Pick<Journey, 'state' | 'reason' | 'nextAt'>) => {
     changes.updates.set(journey.id, { ...journey, ...standingNow });
     return null;
@@ -107,9 +121,16 @@ function nextStep(
     return null;
   }
   if (standing.kind === 'waiting') {
-    const expiries = messages.filter(isWaiting).map(({ expiresAt }) => expiresAt);
-    const nextAt = expiries.reduce(later, terms.now.add(lookAgain));
-    return change({ state: 'active', reason: null, nextAt });
+    const waiting = messages.filter(isWaiting);
+    if (waiting.every(({ step }) => rule.definition.steps[step] === undefined)) {
+      withdraw(journey, messages, { state: 'cancelled', reason: 'rule-changed' }, changes);
+      return change({ state: 'finished', reason: null, nextAt: null });
+    }
+    const again = standAgain(messages, standingTerms);
+    const choice = again && chooseContact(rule.definition, again.step, patient, terms);
+    if (choice && choice.reason === null)
+      return { ...ladder, choice, dueAt: later(again.dueAt, terms.now), isWaiting: true };
+    return change(whileWaiting(waiting, terms));
   }
   const opensAt = standing.dueAt.subtract(visibleAhead);
   if (isAfter(opensAt, terms.now))
@@ -117,15 +138,40 @@ function nextStep(
   const choice = chooseContact(rule.definition, standing.step, patient, terms);
   if (choice.reason === 'no-contact-point')
     return change({ state: 'finished', reason: null, nextAt: null });
-  return { ...ladder, choice, dueAt: later(standing.dueAt, terms.now) };
+  return { ...ladder, choice, dueAt: later(standing.dueAt, terms.now), isWaiting: false };
+}
+
+function whileWaiting(
+  waiting: readonly JourneyMessage[],
+  { now }: CheckTerms,
+): Pick<Journey, 'state' | 'reason' | 'nextAt'> {
+  const expiries = waiting.map(({ expiresAt }) => expiresAt);
+  return { state: 'active', reason: null, nextAt: expiries.reduce(later, now.add(lookAgain)) };
+}
+
+/** Where the journey would stand without the step that waits; null while that may be leaving, or has begun to. */
+function standAgain(messages: readonly JourneyMessage[], terms: StandingTerms) {
+  const step = messages.find(isWaiting)?.step ?? 0;
+  const isUntouched = messages.every(
+    (message) => message.step < step || message.state === 'scheduled' || message.state === 'held',
+  );
+  const before = messages.filter((message) => message.step < step);
+  // Of what is unknown or failed the instant is not certain.
+  const isCertain = before
+    .filter((message) => message.step === before.at(-1)?.step)
+    .every((message) => hasLeft(message) && message.sentAt !== null);
+  if (!isUntouched || !isCertain || before.length === 0) return null;
+  const standing = standingOf(before, terms);
+  return standing.kind === 'next' ? standing : null;
 }
 
 function takeStep(
-  { journey, rule, patient, choice, dueAt }: NextStep,
+  next: NextStep,
   blocks: readonly (string | undefined)[],
   terms: CheckTerms,
   changes: Changes,
 ): void {
+  const { journey, choice } = next;
   const allowed = choice.contacts.filter((_contact, at) => blocks[at] === undefined);
   const isBlocked = allowed.length === 0;
   if (isBlocked && !blocks.includes('no-consent')) {
@@ -133,32 +179,92 @@ function takeStep(
     changes.updates.set(journey.id, { ...journey, ...end });
     return;
   }
-  const { anchor } = journey;
-  const { patientZone } = patient;
-  const expiresAt = triggerOf(rule.definition.trigger.type).expiresAt(
-    { dueAt, anchor, patientZone },
-    rule.definition,
-    terms.clinic.timeZone,
-  );
-  const reason = choice.reason ?? (isBlocked ? 'no-consent' : null);
-  const step = {
-    rule,
-    journeyId: journey.id,
-    occasion: { ...journey, patientZone },
-    step: choice.step,
-    since: journey.dueAt,
-    dueAt,
-    expiresAt,
-    state: reason === null ? ('scheduled' as const) : ('held' as const),
-    reason,
-  };
+  const step = stepTerms(next, choice.reason ?? (isBlocked ? 'no-consent' : null), terms);
   const contacts = isBlocked ? choice.contacts.slice(0, 1) : allowed;
-  changes.messages.push(...contacts.map((contact) => toMessage(contact, step, terms)));
+  const { missing, inTheWay } = compareMessages(
+    next.messages,
+    contacts.map((contact) => toMessage(contact, step, terms)),
+  );
+  changes.dropped.push(...inTheWay.map(({ id }) => id));
+  changes.messages.push(...missing);
   changes.updates.set(journey.id, {
     ...journey,
     state: 'active',
     reason: null,
     step: choice.step,
-    nextAt: expiresAt,
+    nextAt: step.expiresAt,
   });
+}
+
+function stepTerms(
+  { journey, rule, patient: { patientZone }, choice, dueAt }: NextStep,
+  reason: string | null,
+  { clinic }: CheckTerms,
+): StepTerms {
+  const { anchor } = journey;
+  const expiresAt = triggerOf(rule.definition.trigger.type).expiresAt(
+    { dueAt, anchor, patientZone },
+    rule.definition,
+    clinic.timeZone,
+  );
+  return {
+    ...{ rule, dueAt, expiresAt, reason },
+    journeyId: journey.id,
+    occasion: { ...journey, patientZone },
+    step: choice.step,
+    since: journey.dueAt,
+    state: reason === null ? 'scheduled' : 'held',
+  };
+}
+
+/** A step that waits follows its rule: its channels, its wait, and the zone in which its hour is told. */
+function renewStep(
+  next: NextStep,
+  blocks: readonly (string | undefined)[],
+  terms: CheckTerms,
+  changes: Changes,
+): void {
+  const { journey, choice, rule } = next;
+  const waiting = next.messages.filter(isWaiting);
+  const step = stepTerms(next, null, terms);
+  // What waits and may not go any more says so when it is its turn.
+  const wanted = choice.contacts
+    .filter(
+      ({ channel }, at) =>
+        blocks[at] === undefined ||
+        waiting.some((message) => isSamePlace(message, { channel, step: choice.step })),
+    )
+    .map((contact) => toMessage(contact, step, terms));
+  const { kept, surplus, missing, inTheWay } = compareMessages(next.messages, wanted);
+  const standing = whileWaiting(waiting, terms);
+  if (kept.length + missing.length === 0) {
+    changes.updates.set(journey.id, { ...journey, ...standing });
+    return;
+  }
+  const moved = kept.filter((each) => isMoved(each, rule, terms));
+  changes.withdrawn.push(...surplus.map(({ id }) => ({ id, ...replacedEnd })));
+  changes.dropped.push(...inTheWay.map(({ id }) => id));
+  changes.messages.push(...missing);
+  changes.moved.push(
+    ...moved.map(({ message: { id }, wanted: { scheduledAt, expiresAt } }) => ({
+      ...{ id, scheduledAt, expiresAt },
+    })),
+  );
+  const isNew = moved.length + missing.length > 0;
+  const nextAt = isNew ? step.expiresAt : standing.nextAt;
+  changes.updates.set(journey.id, { ...journey, ...standing, step: choice.step, nextAt });
+}
+
+/** Whether the rule, or a zone, gives a step that waits another time by now. */
+function isMoved(
+  { message, wanted }: Difference['kept'][number],
+  { definition: { trigger } }: Rule,
+  { now }: CheckTerms,
+): boolean {
+  // Where it goes before an appointment depends on when that is asked.
+  if (trigger.before !== undefined) return false;
+  if (!isAfter(message.scheduledAt, now)) return isAfter(wanted.scheduledAt, now);
+  return (
+    !wanted.scheduledAt.equals(message.scheduledAt) || !wanted.expiresAt.equals(message.expiresAt)
+  );
 }

@@ -10,6 +10,8 @@ export interface Answers {
   confirmed: boolean;
   paid: boolean;
   hasTaskOutcome: boolean;
+  /** The last step whose call was settled without reaching anybody. */
+  unansweredStep: number | null;
 }
 
 /** What the patients of these journeys did since each fell due. */
@@ -39,7 +41,10 @@ export async function findAnswers(
       exists (
         select from messages m join tasks t on t.clinic_id = ${clinicId} and t.message_id = m.id
           and t.outcome = any(${[...answeringOutcomes]}::text[])
-        where m.clinic_id = ${clinicId} and m.journey_id = j.id) as "hasTaskOutcome"
+        where m.clinic_id = ${clinicId} and m.journey_id = j.id) as "hasTaskOutcome",
+      (select max(m.step) from messages m join tasks t on t.clinic_id = ${clinicId} and t.message_id = m.id
+          and t.state = 'done' and t.asks is null and t.outcome <> all(${[...answeringOutcomes]}::text[])
+        where m.clinic_id = ${clinicId} and m.journey_id = j.id) as "unansweredStep"
     from journeys j
     left join appointments ap on j.anchor ->> 'kind' = 'appointment' and ap.clinic_id = ${clinicId}
       and ap.source = j.anchor ->> 'source' and ap.external_id = j.anchor ->> 'id'

@@ -232,6 +232,7 @@ export async function finishJourneys(
       join lateral (
         select state, reason, sent_at, journey_continues from messages m
         where m.clinic_id = ${clinicId} and m.journey_id = j.id
+          and not (state = 'cancelled' and coalesce(reason, '') = 'channel-changed')
         order by step desc, (sent_at is not null) desc limit 1) m on not m.journey_continues
       where j.clinic_id = ${clinicId} and j.next_at <= ${now} and j.state in ('planned', 'active')
         and m.state not in ('scheduled', 'held', 'claimed', 'sending', 'retry')
@@ -261,16 +262,18 @@ export async function nextJourneyAt(trx: Trx, clinicId: string): Promise<Tempora
   return rows[0]?.next_at ?? null;
 }
 
-/** Drops messages that never left, so that a journey whose reason came back can have new ones. */
+/** Drops messages that never left, of these journeys and by their own ids, so that new ones can have their places. */
 export async function dropUnsentMessages(
   trx: Trx,
   clinicId: string,
   journeyIds: readonly string[],
+  messageIds: readonly string[],
 ): Promise<void> {
-  if (journeyIds.length === 0) return;
+  if (journeyIds.length + messageIds.length === 0) return;
   await sql`
     delete from messages
-    where clinic_id = ${clinicId} and journey_id = any(${[...journeyIds]}::uuid[])
+    where clinic_id = ${clinicId}
+      and (journey_id = any(${[...journeyIds]}::uuid[]) or id = any(${[...messageIds]}::uuid[]))
       and state in ('cancelled', 'suppressed', 'expired') and attempt_no = 0`.execute(trx);
 }
 

@@ -27,6 +27,8 @@ export interface Changes {
   withdrawn: { id: string; state: 'cancelled' | 'suppressed'; reason: string }[];
   /** Journeys whose unsent messages make room for new ones. */
   revived: string[];
+  /** Unsent messages that make room for new ones. */
+  dropped: string[];
 }
 
 /** A journey and what becomes its messages once it has its id. */
@@ -49,6 +51,7 @@ export function noChanges(): Changes {
     held: [],
     withdrawn: [],
     revived: [],
+    dropped: [],
   };
 }
 
@@ -66,7 +69,7 @@ export async function writeChanges(
     const { state, reason } = first;
     await withdrawMessages(trx, clinicId, { messageIds }, { state, reason }, now);
   }
-  await dropUnsentMessages(trx, clinicId, changes.revived);
+  await dropUnsentMessages(trx, clinicId, changes.revived, changes.dropped);
   await updateJourneys(trx, clinicId, [...changes.updates.values()], now);
   await rescheduleMessages(trx, clinicId, changes.moved, now);
   await holdMessages(trx, clinicId, changes.held, now);

@@ -9,6 +9,7 @@ import {
   freeCase,
 } from './checks.ts';
 import type { Contact } from './choose-contact.ts';
+import { compareMessages, isReplaced, isSamePlace, replacedEnd } from './compare-messages.ts';
 import { horizonAt } from './horizon.ts';
 import { isOpen, type Journey, type JourneyChange, type NewJourney } from './journey-store.ts';
 import type { Changes, NewPlan } from './plan-changes.ts';
@@ -125,6 +126,7 @@ function firstMessages(
   decision: Decision,
   journeyId: string,
   terms: CheckTerms,
+  waiting: readonly JourneyMessage[] = [],
 ): NewMessage[] {
   const { rule, occasion, expiresAt, choice } = asked;
   // Who is held out is not to be seen in any channel.
@@ -141,13 +143,25 @@ function firstMessages(
     state: messageStates[decision.outcome],
     reason: decision.reason,
   };
-  return contactsFor(asked, decision).map((contact) => toMessage(contact, step, terms));
+  const contacts = contactsFor(asked, decision, waiting);
+  return contacts.map((contact) => toMessage(contact, step, terms));
 }
 
-/** All that are allowed; where none may go now, one stands for what waits. */
-function contactsFor({ choice, blocks }: Case, decision: Decision): Contact[] {
-  if (decision.outcome !== 'due') return choice.contacts.slice(0, 1);
-  return choice.contacts.filter((_contact, at) => blocks[at] === undefined);
+/** All that are allowed; where none may go now, what waits already, else one that stands for it. */
+function contactsFor(
+  { choice, blocks }: Case,
+  decision: Decision,
+  waiting: readonly JourneyMessage[],
+): Contact[] {
+  const { step } = choice;
+  const waits = ({ channel }: Contact) =>
+    waiting.some((message) => isSamePlace(message, { channel, step }));
+  if (decision.outcome !== 'due') {
+    const known = choice.contacts.filter(waits);
+    return known.length > 0 ? known : choice.contacts.slice(0, 1);
+  }
+  // What waits and may not go any more says so when it is its turn.
+  return choice.contacts.filter((contact, at) => blocks[at] === undefined || waits(contact));
 }
 
 /** Nothing has left yet: the journey becomes what it would be if it were planned now. */
@@ -159,7 +173,7 @@ function replan(
   changes: Changes,
 ): void {
   const waiting = messages.filter(isWaiting);
-  const last = messages.at(-1);
+  const last = messages.findLast((message) => !isReplaced(message)) ?? messages.at(-1);
   // What the outbox, or the host, has ended for a reason of its own stays ended.
   if (last !== undefined && waiting.length === 0) {
     const state =
@@ -212,42 +226,25 @@ function refreshMessages(
 ): void {
   const { expiresAt, choice } = asked;
   const waiting = messages.filter(isWaiting);
-  const fresh = firstMessages(asked, decision, journey.id, terms);
-  const isSameWay =
-    fresh.length === waiting.length &&
-    fresh.every((wanted) => waiting.some((message) => isSamePlace(message, wanted)));
+  const wanted = firstMessages(asked, decision, journey.id, terms, waiting);
+  const { kept, surplus, missing, inTheWay } = compareMessages(messages, wanted);
   const isUnchanged =
-    isSameWay &&
+    surplus.length + missing.length === 0 &&
     asked.occasion.dueAt.equals(journey.dueAt) &&
     expiresAt.equals(journey.expiresAt) &&
     decision.reason === journey.reason;
-  if (isUnchanged) return;
-  if (
-    !isSameWay &&
-    fresh.some((wanted) => messages.some((message) => isSamePlace(message, wanted)))
-  )
-    return;
+  // Where all that is wanted was ended for a reason of its own, what waits stays.
+  if (isUnchanged || kept.length + missing.length === 0) return;
   changes.updates.set(journey.id, { ...changed(journey, asked, decision), step: choice.step });
-  if (!isSameWay) {
-    const end = { state: 'cancelled', reason: 'channel-changed' } as const;
-    changes.withdrawn.push(...waiting.map(({ id }) => ({ id, ...end })));
-    changes.messages.push(...fresh);
-    return;
-  }
-  for (const { id, ...message } of waiting) {
-    const wanted = fresh.find((other) => isSamePlace(message, other));
-    if (wanted === undefined) continue;
-    const { scheduledAt } = wanted;
+  changes.withdrawn.push(...surplus.map(({ id }) => ({ id, ...replacedEnd })));
+  changes.dropped.push(...inTheWay.map(({ id }) => id));
+  changes.messages.push(...missing);
+  for (const { message, wanted: own } of kept) {
+    const { id } = message;
+    const { scheduledAt } = own;
     if (decision.outcome === 'due') changes.moved.push({ id, scheduledAt, expiresAt });
     else changes.held.push({ id, reason: decision.reason ?? '', nextAt: scheduledAt, expiresAt });
   }
-}
-
-function isSamePlace(
-  message: Pick<JourneyMessage, 'channel' | 'step'>,
-  wanted: Pick<NewMessage, 'channel' | 'step'>,
-): boolean {
-  return message.channel === wanted.channel && message.step === wanted.step;
 }
 
 function changed(

@@ -19,6 +19,7 @@ import {
   resumeMessagesOfRule,
 } from './journey-store.ts';
 import {
+  isInviting,
   type Rule,
   type RuleDefinition,
   type RuleIn,
@@ -213,7 +214,10 @@ export async function updateRule(
 function renewedTerms({ id: ruleId, version, definition }: Rule): RenewedTerms {
   const { purpose, priority, onAmbiguous, unlessBooked, stopOn, steps } = definition;
   const templates = steps.map(({ template }) => template);
-  return { ruleId, version, purpose, priority, onAmbiguous, unlessBooked, stopOn, templates };
+  return {
+    ...{ ruleId, version, purpose, priority, onAmbiguous, unlessBooked, stopOn, templates },
+    isInviting: isInviting(definition),
+  };
 }
 
 /** Whether its backlog was empty when it was last looked at, so that nobody entered today. */
