@@ -10,6 +10,8 @@ export interface Metrics {
   messages: Counter<'outcome'>;
   /** How often a rule was held because it would send far more than usual. */
   anomalies: Counter;
+  /** How often this process put a channel to rest. */
+  pauses: Counter<'reason'>;
   waitingClinics: Gauge<'kind'>;
   /** Calls to webhooks of hosts that this process made. */
   webhookCalls: Counter<'outcome'>;
@@ -49,6 +51,12 @@ export function createMetrics(health: Health): Metrics {
       help: 'Rules that this process held because they would send far more than on a usual day.',
       registers,
     }),
+    pauses: new Counter({
+      name: 'retorno_channel_pauses_total',
+      help: 'Times that a channel was put to rest, or found that it still must, since its provider refused the account, was away or asked to wait.',
+      labelNames: ['reason'],
+      registers,
+    }),
     waitingClinics: new Gauge({
       name: 'retorno_clinics_waiting',
       help: 'Clinics whose work is due and not yet served, by kind of work.',
@@ -66,9 +74,10 @@ export function createMetrics(health: Health): Metrics {
 
 /** Adds up what a dispatcher's share of work came to. */
 export function countShare(
-  metrics: Pick<Metrics, 'messages' | 'anomalies'>,
-  { remaining: _remaining, anomalies, ...outcomes }: DispatchResult,
+  metrics: Pick<Metrics, 'messages' | 'anomalies' | 'pauses'>,
+  { remaining: _remaining, anomalies, pauses, ...outcomes }: DispatchResult,
 ): void {
   metrics.anomalies.inc(anomalies);
+  for (const reason of pauses) metrics.pauses.inc({ reason });
   for (const [outcome, count] of Object.entries(outcomes)) metrics.messages.inc({ outcome }, count);
 }

@@ -34,6 +34,7 @@ import type { Look } from './hold-anomalies.ts';
 import { holdLaterInvitations } from './hold-invitations.ts';
 import { giveBackPlaces, holdOutranked, reasonOfTaken } from './hold-outranked.ts';
 import { countGoers, holdOverLimits } from './hold-over-limits.ts';
+import { holdOverRate } from './hold-over-rate.ts';
 import { countsTowardCaps, heldFor, heldUntilTomorrow, judgeMessage } from './judge-message.ts';
 import { type Batch, lockBatch } from './lock-batch.ts';
 import { readMeetings, type Spoken } from './meeting-store.ts';
@@ -115,6 +116,7 @@ export async function beginMessages(
   const merging = mergeHouseholds(batch, { verdicts, isWorded, clinic, now });
   await renderNames(deps, trx, clinic, goers(), merging, rendered, now);
   holdWithoutChannel(goers(), verdicts, channel, now);
+  await holdOverRate(trx, clinic.id, channel, goers(), verdicts, now);
   const others = known.filter(({ id }) => !merging.called.includes(id));
   const outranked = await holdOutranked(trx, goers(), others, verdicts, clinic, now);
   outranked.push(...holdLaterInvitations(goers(), verdicts, clinic, now));
@@ -141,7 +143,11 @@ export async function beginMessages(
   const named = absorbed.filter(({ isDue }) => !isDue).map(({ facts }) => facts);
   const stayed = await stay(trx, clinic.id, [...all, ...named], verdicts, now);
   await keepHouseholds(trx, clinic, { ...merging, absorbed }, goers(), now);
-  const leavers = ready.filter(({ facts }) => verdicts.get(facts.id)?.state === 'go');
+  const turns = new Map(due.map(({ id }, turn) => [id, turn]));
+  const turnOf = ({ facts }: Ready) => turns.get(facts.id) ?? due.length;
+  const leavers = ready
+    .filter(({ facts }) => verdicts.get(facts.id)?.state === 'go')
+    .sort((one, other) => turnOf(one) - turnOf(other));
   const left = await leave(trx, clinic, channel, leavers, now);
   // Last of all: the clinic's work row is taken after every other lock.
   await callPlanner(trx, clinic.id, [...stayed.concerned, ...left.concerned], now);

@@ -17,10 +17,16 @@ export interface Opening {
 
 /** So many failures in a row mean that the provider is away. */
 const failuresMax = 5;
-const awayMs = 30_000;
-const refusedMs = 900_000;
+const awayMs = { first: 30_000, most: 300_000 } as const;
+const refusedMs = { first: 900_000, most: 14_400_000 } as const;
 
-export function createBreaker(random: () => number): Breaker {
+export interface BreakerTerms {
+  random: () => number;
+  /** For how long the channel has rested, where this batch tries whether it works again; else null. */
+  restedMs: number | null;
+}
+
+export function createBreaker(terms: BreakerTerms): Breaker {
   let failures = 0;
   let opening: Opening | null = null;
   return {
@@ -28,7 +34,7 @@ export function createBreaker(random: () => number): Breaker {
       for (const outcome of outcomes) {
         const error = outcome.kind === 'accepted' ? null : outcome.error;
         failures = error !== null && isAway(error) ? failures + 1 : 0;
-        opening ??= openingFor(error, failures, random);
+        opening ??= openingFor(error, failures, terms);
       }
     },
     opened: () => opening,
@@ -42,12 +48,18 @@ function isAway(error: AdapterError): boolean {
 function openingFor(
   error: AdapterError | null,
   failures: number,
-  random: () => number,
+  { random, restedMs }: BreakerTerms,
 ): Opening | null {
   if (error?.class === 'config')
-    return { reason: 'refused', waitMs: error.retryAfterMs ?? refusedMs };
+    return { reason: 'refused', waitMs: error.retryAfterMs ?? growing(refusedMs, restedMs) };
   if (error?.scope === 'channel' && error.retryAfterMs !== undefined)
     return { reason: 'rate-limited', waitMs: error.retryAfterMs };
-  if (failures < failuresMax) return null;
-  return { reason: 'unavailable', waitMs: Math.ceil(awayMs * (1 + random())) };
+  if (failures < (restedMs === null ? failuresMax : 1)) return null;
+  const waitMs = Math.ceil(growing(awayMs, restedMs) * (1 + random()));
+  return { reason: 'unavailable', waitMs };
+}
+
+/** Each wait is as long as all before it together, up to the longest. */
+function growing({ first, most }: { first: number; most: number }, restedMs: number | null) {
+  return Math.min(Math.max(first, restedMs ?? 0), most);
 }

@@ -1,4 +1,4 @@
-import type { Selectable } from 'kysely';
+import { type Selectable, sql } from 'kysely';
 import { Compile } from 'typebox/compile';
 import {
   type AdapterConfig,
@@ -67,6 +67,8 @@ export interface EffectiveChannel {
   limits: ChannelLimits;
   /** Until when its messages wait; null while it works. */
   resumeAt: Temporal.Instant | null;
+  /** Since when it rests. */
+  pausedAt: Temporal.Instant | null;
   /** Whether it may be chosen for a patient who named no channel; the inbox only once it was set up. */
   isOffered: boolean;
 }
@@ -295,6 +297,7 @@ function openRow(
     tariff: row.tariff,
     limits: row.limits,
     resumeAt: row.resume_at,
+    pausedAt: row.paused_at,
   });
 }
 
@@ -303,7 +306,7 @@ function withDefaults(
   clinicId: string,
   adapter: ChannelAdapter,
   given: Partial<
-    Pick<EffectiveChannel, 'tariff' | 'limits' | 'resumeAt' | 'isOffered'> & {
+    Pick<EffectiveChannel, 'tariff' | 'limits' | 'resumeAt' | 'pausedAt' | 'isOffered'> & {
       credentials: object;
       options: object;
     }
@@ -321,6 +324,7 @@ function withDefaults(
     tariff: given.tariff ?? {},
     limits: given.limits ?? {},
     resumeAt: given.resumeAt ?? null,
+    pausedAt: given.pausedAt ?? null,
     isOffered: given.isOffered ?? true,
   };
 }
@@ -337,7 +341,7 @@ export async function findConfiguredChannel(
   return row && adapter ? openRow(deps, clinicId, adapter, row) : null;
 }
 
-/** Holds a channel's messages until then: the provider refuses the account, or is away. */
+/** Holds a channel's messages until then: the provider refuses the account, or is away. What rested already goes on resting. */
 export async function pauseChannel(
   trx: Trx,
   clinicId: string,
@@ -347,14 +351,23 @@ export async function pauseChannel(
 ): Promise<void> {
   await trx
     .updateTable('channels')
-    .set({ paused_reason: pause.reason, paused_at: now, resume_at: pause.resumeAt })
+    .set({
+      paused_reason: pause.reason,
+      paused_at: sql`coalesce(paused_at, ${now}::timestamptz)`,
+      resume_at: pause.resumeAt,
+    })
     .where('clinic_id', '=', clinicId)
     .where('channel', '=', channel)
     .execute();
 }
 
-/** After a send that went well. */
-export async function resumeChannel(trx: Trx, clinicId: string, channel: Channel): Promise<void> {
+/** After a send that went well, or when somebody has put things right: what waited is due at once. */
+export async function resumeChannel(
+  trx: Trx,
+  clinicId: string,
+  channel: Channel,
+  now: Temporal.Instant,
+): Promise<void> {
   await trx
     .updateTable('channels')
     .set({ paused_reason: null, paused_at: null, resume_at: null })
@@ -362,6 +375,7 @@ export async function resumeChannel(trx: Trx, clinicId: string, channel: Channel
     .where('channel', '=', channel)
     .where('paused_reason', 'is not', null)
     .execute();
+  await recheckHeld(trx, clinicId, { reasons: ['channel-paused'] }, now);
 }
 
 const uuidBytes = 16;

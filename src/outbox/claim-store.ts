@@ -28,8 +28,9 @@ export interface DueMessage extends Claim {
 }
 
 /**
- * S1: holds due messages of one channel until the transaction ends, the most overdue first. Nothing is
- * written: a sender that dies leaves no claim behind.
+ * S1: holds due messages of one channel until the transaction ends: reminders first, which do not bear waiting
+ * after an outage, and of each kind the most overdue. Nothing is written: a sender that dies leaves no claim behind.
+ * A trial of a channel that rested may leave its message unknown: that risk is not a reminder's, if there is another.
  */
 export async function lockDueMessages(
   trx: Trx,
@@ -37,14 +38,27 @@ export async function lockDueMessages(
   channel: ChannelName,
   now: Temporal.Instant,
   limit: number,
+  { isTrial = false } = {},
 ): Promise<DueMessage[]> {
-  const { rows } = await sql<DueMessage>`
-    select id, patient_id as "patientId", purpose, lease_epoch as "leaseEpoch" from messages
+  const due = sql`
+    select id, patient_id as "patientId", purpose, lease_epoch as "leaseEpoch", next_at, priority, scheduled_at
+    from messages
     where clinic_id = ${clinicId} and channel = ${channel} and state in ('scheduled', 'retry', 'held')
-      and next_at <= ${now} and expires_at > ${now}
-    order by next_at, priority desc, scheduled_at, id
-    limit ${limit}
-    for no key update skip locked`.execute(trx);
+      and next_at <= ${now} and expires_at > ${now}`;
+  const reminders = sql`purpose = 'transactional'`;
+  const others = sql`purpose <> 'transactional'`;
+  const inTurn = sql`order by next_at, priority desc, scheduled_at, id`;
+  const { rows } = await sql<DueMessage>`
+    with first as (
+      ${due} and ${isTrial ? others : reminders} ${inTurn} limit ${limit} for no key update skip locked
+    ), rest as (
+      ${due} and ${isTrial ? reminders : others} ${inTurn} limit ${limit} - (select count(*) from first)
+      for no key update skip locked
+    )
+    select id, "patientId", purpose, "leaseEpoch" from (
+      select 1 as turn, * from first union all select 2, * from rest
+    ) due
+    order by turn, next_at, priority desc, scheduled_at, id`.execute(trx);
   return rows;
 }
 

@@ -27,7 +27,7 @@ import {
 import type { Settlement } from './outcome.ts';
 import { createOutcomeRecorder } from './outcome-recorder.ts';
 import { recordOutcomes } from './outcome-store.ts';
-import { findSlots, takeSlots } from './rate-store.ts';
+import { aheadMs, findSlots, isBlind, takeSlots } from './rate-store.ts';
 import { type SendDeps, sendCalls } from './send-calls.ts';
 
 /**
@@ -58,6 +58,8 @@ export interface DispatchResult {
   unknown: number;
   /** Rules that are held from now on because today is no usual day. */
   anomalies: number;
+  /** Why channels were put to rest, or rest on. */
+  pauses: Opening['reason'][];
   /** The limit was reached, or somebody was writing to a patient: more may be due. */
   remaining: boolean;
 }
@@ -65,9 +67,7 @@ export interface DispatchResult {
 /** What one transaction holds, judges and commits. */
 const batchMax = 500;
 const batchOfBatchesMax = 1_000;
-/** Nobody can be asked about these: the fewer are committed ahead of their call, the fewer a crash leaves unknown. */
 const batchOfBlindMax = 32;
-const blindAheadMs = 1_000;
 const recoverMax = 1_000;
 const expireMax = 1_000;
 
@@ -100,7 +100,10 @@ export async function dispatchClinic(
 }
 
 function noResult(): DispatchResult {
-  return { sent: 0, suppressed: 0, held: 0, failed: 0, unknown: 0, anomalies: 0, remaining: false };
+  return {
+    ...{ sent: 0, suppressed: 0, held: 0, failed: 0, unknown: 0, anomalies: 0 },
+    ...{ pauses: [], remaining: false },
+  };
 }
 
 interface Opened {
@@ -172,6 +175,8 @@ async function drain(share: Share, channel: Channel): Promise<void> {
   try {
     // While one batch is being sent the next one is begun.
     while (!isOver()) {
+      // But a channel that has rested is tried first.
+      if (restedMs(share, channel) !== null) await sending;
       const begun = await begin(share, channel, Math.min(left, batchSize(share, channel)));
       await sending;
       if (begun.taken === 0) break;
@@ -189,23 +194,21 @@ async function drain(share: Share, channel: Channel): Promise<void> {
   if (left <= 0) share.result.remaining = true;
 }
 
-function batchSize({ channels }: Share, channel: Channel): number {
-  const effective = channels.get(channel);
+function batchSize(share: Share, channel: Channel): number {
+  const effective = share.channels.get(channel);
   if (!effective || effective.adapter.isLocal) return batchMax;
+  if (restedMs(share, channel) !== null) return 1;
   const { maxBatch, concurrency } = effective.adapter.capabilities(effective.config);
   if (isBlind(effective) && maxBatch <= 1) return Math.min(batchOfBlindMax, concurrency * 2);
   return maxBatch > 1 ? batchOfBatchesMax : batchMax;
 }
 
-/** How far ahead of its call a message is committed: what waits so long is unknown after a crash. */
-function aheadMs(channel: EffectiveChannel | null): number | undefined {
-  return channel !== null && isBlind(channel) ? blindAheadMs : undefined;
-}
-
-/** Whether nobody can be asked what became of a message. */
-function isBlind({ adapter, config }: EffectiveChannel): boolean {
-  const { reconcile } = adapter.capabilities(config);
-  return reconcile === 'none' || reconcile === 'callback_only';
+/** For how long a channel has rested that may be tried again now; null while it works or rests. */
+function restedMs({ channels, now }: Share, channel: Channel): number | null {
+  const { resumeAt = null, pausedAt = null } = channels.get(channel) ?? {};
+  const at = now();
+  if (resumeAt === null || Temporal.Instant.compare(resumeAt, at) > 0) return null;
+  return at.since(pausedAt ?? resumeAt).total('milliseconds');
 }
 
 interface BegunBatch extends BeginResult {
@@ -224,18 +227,22 @@ async function begin(share: Share, channel: Channel, most: number): Promise<Begu
   const effective = share.channels.get(channel) ?? null;
   const now = share.now();
   const perSecond = effective && rateOf(effective);
+  const isTrial = restedMs(share, channel) !== null;
   const startedMs = deps.monotonicMs();
   const begun = await withClinic(deps.db, clinic.id, async (trx) => {
     const slots =
-      perSecond === null
+      perSecond === null || effective === null
         ? null
         : await findSlots(trx, clinic.id, channel, perSecond, aheadMs(effective));
     const free = Math.min(most, slots?.free ?? most);
-    const due = free === 0 ? [] : await lockDueMessages(trx, clinic.id, channel, now, free);
-    if (perSecond !== null) await takeSlots(trx, clinic.id, channel, perSecond, due.length);
+    const due =
+      free === 0 ? [] : await lockDueMessages(trx, clinic.id, channel, now, free, { isTrial });
     deps.faults('after_pick');
     const begun =
       due.length === 0 ? nothing : await beginMessages(deps, trx, clinic, effective, due, now);
+    // What is only held takes no turn from what leaves.
+    const leaving = begun.calls.flat().length;
+    if (perSecond !== null) await takeSlots(trx, clinic.id, channel, perSecond, leaving);
     deps.faults('before_begin_commit');
     return { ...begun, taken: due.length - begun.busy, delayMs: slots?.delayMs ?? 0 };
   });
@@ -278,6 +285,7 @@ async function send(
     calls,
     begunAtMs,
     pace,
+    restedMs: restedMs(share, channel),
     now: share.now,
     extend: (messages) =>
       withClinic(deps.db, clinic.id, (trx) =>
@@ -301,6 +309,8 @@ async function rest(share: Share, channel: EffectiveChannel, opening: Opening): 
   const resumeAt = now.add({ milliseconds: Math.ceil(waitMs) });
   // The rest of this share is held by it too.
   channel.resumeAt = resumeAt;
+  channel.pausedAt ??= now;
+  share.result.pauses.push(reason);
   const { provider } = channel;
   deps.log.warn(
     { clinicId: clinic.id, channel: channel.channel, provider, reason },
@@ -314,8 +324,15 @@ async function rest(share: Share, channel: EffectiveChannel, opening: Opening): 
 
 async function resume(share: Share, channel: EffectiveChannel): Promise<void> {
   channel.resumeAt = null;
-  await withClinic(share.deps.db, share.clinic.id, (trx) =>
-    resumeChannel(trx, share.clinic.id, channel.channel),
+  channel.pausedAt = null;
+  const { deps, clinic } = share;
+  const { provider } = channel;
+  deps.log.info(
+    { clinicId: clinic.id, channel: channel.channel, provider },
+    'A channel works again.',
+  );
+  await withClinic(deps.db, clinic.id, (trx) =>
+    resumeChannel(trx, clinic.id, channel.channel, share.now()),
   );
 }
 

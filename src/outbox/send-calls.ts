@@ -29,6 +29,8 @@ export interface SendBatch {
   begunAtMs: number;
   /** When the account's rate lets the batch begin, and how far apart its messages are. */
   pace: { startMs: number; gapMs: number } | null;
+  /** As the breaker wants it. */
+  restedMs: number | null;
   /** Business time. */
   now: () => Temporal.Instant;
   /** Renews leases. @returns the ids still held. */
@@ -43,7 +45,7 @@ export async function sendCalls(deps: SendDeps, batch: SendBatch): Promise<Openi
   const { concurrency } = batch.adapter.capabilities(batch.channel.config);
   const most = Math.min(batch.channel.limits.concurrency ?? concurrency, concurrency);
   const startsAtMs = callStarts(batch);
-  const breaker = createBreaker(deps.random);
+  const breaker = createBreaker({ random: deps.random, restedMs: batch.restedMs });
   let next = 0;
   const work = async () => {
     for (let index = next++; index < batch.calls.length; index = next++) {

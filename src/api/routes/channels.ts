@@ -11,6 +11,7 @@ import {
   getChannel,
   listChannels,
   putChannel,
+  resumeChannel,
 } from '../../outbox/channel-store.ts';
 import type { App } from '../app-types.ts';
 import { atClinic } from '../at-clinic.ts';
@@ -164,6 +165,30 @@ export const channelRoutes = (deps: AppDeps) => async (app: App) => {
       const wish = { ...request.body, provider };
       const stored = await run((trx) => putChannel(deps, trx, clinic, name, wish, now));
       return toOut(deps, stored);
+    },
+  );
+
+  app.post(
+    '/v1/channels/:channel/resume',
+    {
+      config: { access: 'manage' },
+      schema: {
+        operationId: 'resumeChannel',
+        tags: ['Engagement'],
+        summary: 'End the rest of a channel, once what its provider refused is put right',
+        params: Params,
+        response: { 200: ChannelOut },
+      },
+    },
+    async (request) => {
+      const { clinicId, now, run } = atClinic(deps, request);
+      const name = channelOf(request.params.channel);
+      const resumed = await run(async (trx) => {
+        await resumeChannel(trx, clinicId, name, now);
+        return getChannel(trx, clinicId, name);
+      });
+      if (resumed === null) throw notFound('channel');
+      return toOut(deps, resumed);
     },
   );
 
