@@ -189,6 +189,8 @@ t.test('a reminder goes by WhatsApp as approved, and as a text to who wrote late
         ...{ patientId: 'p-1', purpose: 'transactional', channel: 'whatsapp', text },
       }),
     );
+  // Meta takes one message to a person every six seconds.
+  api.clock.advance({ minutes: 1 });
   await write('Возьмите, пожалуйста, снимок.');
   await run();
   await whatsapp.settled();
