@@ -51,7 +51,7 @@ bench: $(READY) ## Measure against floors of the same run
 
 chaos: $(READY) ## Kills, database crashes, outages and races, with a control that must fail
 	@npm run --silent chaos -- $(ARGS)
-	@npm run --silent oracle
+	@npm run --silent oracle -- $(filter --short,$(ARGS))
 
 fuzz: $(READY) ## Hostile requests from the OpenAPI document: no 5xx, no leak
 	@npm run --silent fuzz -- $(ARGS)

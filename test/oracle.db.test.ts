@@ -1,33 +1,31 @@
-import t, { type Test } from 'tap';
-import { type ReplicaOptions, runZone } from './oracle/replicas.ts';
-import { type Size, zones } from './oracle/world.ts';
+/** The short tier of `npm run oracle`: fewer clinics, days and patients, all that can go wrong. */
+import t from 'tap';
+import { controls, isFoundOut } from './oracle/controls.ts';
+import { faultsOf } from './oracle/judge.ts';
+import { playWorld } from './oracle/replicas.ts';
+import { testDatabase } from './support/postgres.ts';
 
-/** The short tier; `npm run oracle`, which `make chaos` runs too, is the full one. */
-const size: Size = { days: 60, patients: 25 };
+t.setTimeout(300_000);
 
-t.setTimeout(600_000);
+const seed = Number(process.env.RETORNO_SEED ?? 1);
 
-t.test('three schedulers, killed and with clocks apart, send what the oracle says', async (t) => {
-  const { missing, extra, doubled, early, afterLimit, expected, sent, kills } = await run(t, {
-    seed: 1,
-  });
-  t.ok(expected > 100, `${expected} expected, ${sent} sent, ${kills} connections cut`);
-  t.same(
-    { missing, extra, doubled, early, afterLimit },
-    { missing: [], extra: [], doubled: [], early: [], afterLimit: [] },
-  );
-});
+t.test(
+  `schedulers that are killed, and whose clocks differ, send each occurrence once (seed ${seed})`,
+  async (t) => {
+    const { url: databaseUrl } = await testDatabase(t);
+    const size = { days: 26, patients: 35, clinics: 2 };
+    const shares = { killShare: 0.06, cutShare: 0.15 };
+    const { verdict, kills } = await playWorld({ databaseUrl, seed, ...size, ...shares });
+    t.same(faultsOf(verdict), []);
+    t.ok(verdict.expected > 100, `${verdict.expected} had to go, and ${verdict.sent} went`);
+    t.ok(kills > 0, `${kills} were killed`);
+  },
+);
 
 t.test('schedulers that forget who has changed are found out', async (t) => {
-  const verdict = await run(
-    t,
-    { seed: 1, forgets: true, killShare: 0 },
-    { days: 25, patients: 12 },
-  );
-  t.ok(verdict.missing.length > 0);
+  const control = controls.find(({ options }) => options.control === 'forgets');
+  if (control === undefined) return t.fail('There is no such control.');
+  const { url: databaseUrl } = await testDatabase(t);
+  const { verdict } = await playWorld({ databaseUrl, seed, ...control.options });
+  t.ok(isFoundOut(control, verdict), `${verdict.faults[control.fault].length} are missing`);
 });
-
-async function run(t: Test, options: ReplicaOptions, worldSize = size) {
-  const zone = zones[options.seed % zones.length] ?? 'UTC';
-  return runZone(t, zone, options, worldSize);
-}

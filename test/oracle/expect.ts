@@ -1,311 +1,207 @@
-import { firstDay, type Told, tickHours, type World } from './world.ts';
+import { type Known, learn, nothingKnown } from './known.ts';
+import { bookedStarts, type Occurrence, occurrencesOf } from './occurrences.ts';
+import { type Clinic, isAwayAt, type Told, type World } from './world.ts';
 
 /**
- * What must be sent, and between which instants, worked out from the words of the specification alone: nothing of it
- * is shared with the engine. One step a rule, on a channel that is open at all hours.
+ * What must be sent, what may be, and between which ticks. The two differ where clocks that are apart meet
+ * a due instant or a limit, and where the specification leaves it open.
  */
 
-export const rules = [
-  {
-    name: 'visit',
-    purpose: 'care',
-    trigger: { type: 'visit', after: 'P30D' },
-    sendAt: '10:00',
-    catchUp: 'P14D',
-  },
-  {
-    name: 'month',
-    purpose: 'care',
-    trigger: { type: 'visit', after: 'P1M' },
-    sendAt: '02:30',
-    catchUp: 'P3D',
-  },
-  {
-    name: 'before',
-    purpose: 'transactional',
-    trigger: { type: 'appointment', before: 'P2D' },
-    catchUp: 'PT20H',
-  },
-  {
-    name: 'hours',
-    purpose: 'transactional',
-    trigger: { type: 'appointment', before: 'PT5H' },
-    catchUp: 'PT4H',
-  },
-  {
-    name: 'noshow',
-    purpose: 'transactional',
-    trigger: { type: 'appointment', on: 'noshow', after: 'PT1H' },
-    catchUp: 'P3D',
-  },
-  {
-    name: 'birthday',
-    purpose: 'care',
-    trigger: { type: 'birthday', offset: '-P3D' },
-    sendAt: '11:00',
-    catchUp: 'P2D',
-  },
-  {
-    name: 'calendar',
-    purpose: 'care',
-    trigger: { type: 'calendar', date: '02-20' },
-    sendAt: '09:00',
-    catchUp: 'P1D',
-  },
-  { name: 'welcome', purpose: 'transactional', trigger: { type: 'patient' }, catchUp: 'P3D' },
-  {
-    name: 'ping',
-    purpose: 'transactional',
-    trigger: { type: 'event', event: 'x-ping', after: 'P1D' },
-    catchUp: 'P2D',
-  },
-] as const;
-
 export interface Expected {
-  key: string;
-  dueAt: Temporal.Instant;
-  /** The tick at which it can first go; it must have gone by then. */
-  goesAt: Temporal.Instant;
-  expiresAt: Temporal.Instant;
-}
-
-interface Occurrence {
   rule: string;
   patientId: string;
-  occurrence: string;
-  dueAt: Temporal.Instant;
-  expiresAt: Temporal.Instant;
+  key: string;
+  dueMs: number;
+  /** Of all that were known meanwhile, the latest. */
+  expiresMs: number;
+  /** The ticks between which it may go. */
+  firstMs: number | null;
+  lastMs: number;
+  /** The tick by which it has gone; null where it need not. */
+  mustMs: number | null;
+  /** Its limit passed while it waited: it is shown, and not absent. */
+  isExpired: boolean;
 }
 
-/** What is known at an instant: of each object the version told last. */
-interface Known {
-  patients: Map<string, Told>;
-  createdAt: Map<string, Temporal.Instant>;
-  visits: Map<string, Told>;
-  appointments: Map<string, { told: Told; revision: number }>;
-  pings: Told[];
+export interface Clocks {
+  /** How far a scheduler's clock may be behind or ahead of the tick, further looks included. */
+  behindMs: number;
+  aheadMs: number;
 }
 
-export function expectedOf(world: World): Map<string, Expected> {
-  const { zone, told, outage } = world;
-  const known: Known = {
-    patients: new Map(),
-    createdAt: new Map(),
-    visits: new Map(),
-    appointments: new Map(),
-    pings: [],
-  };
-  const sent = new Map<string, Expected>();
-  const [away, back] = [Temporal.Instant.from(outage.from), Temporal.Instant.from(outage.until)];
+interface Track extends Expected {
+  /** The last tick at which an appointment stood in the way; null when none does. */
+  blockedMs: number | null;
+  /** Between these ticks the way became free. */
+  freed: { fromMs: number; untilMs: number } | null;
+  /** It was too late once, or went under another record of the patient, perhaps. */
+  isOpen: boolean;
+  /** It went under another record. */
+  isDone: boolean;
+}
+
+/** By rule, patient and occurrence. */
+export function expectedOf(
+  { ticks, outage }: World,
+  clinic: Clinic,
+  clocks: Clocks,
+): Map<string, Expected> {
+  const book = createBook(clinic.zone, clocks);
   let next = 0;
-  for (const tick of ticksOf(world)) {
-    for (
-      ;
-      next < told.length && told[next] !== undefined && isBefore(at(told[next]?.arrivesAt), tick);
-      next += 1
-    )
-      learn(known, told[next] as Told);
-    if (!isBefore(tick, away) && isBefore(tick, back)) continue;
-    for (const one of occurrencesOf(known, zone, tick)) {
-      const key = `${one.rule} ${one.patientId} ${one.occurrence}`;
-      const isOpen = !isBefore(tick, one.dueAt) && isBefore(tick, one.expiresAt);
-      if (isOpen && !sent.has(key))
-        sent.set(key, { key, dueAt: one.dueAt, goesAt: tick, expiresAt: one.expiresAt });
+  for (const tickMs of ticks) {
+    for (let event = clinic.told[next]; event && event.arrivesMs < tickMs; ) {
+      book.learn(event);
+      next += 1;
+      event = clinic.told[next];
     }
+    if (!isAwayAt(tickMs, outage)) book.look(tickMs);
   }
-  return sent;
+  return book.tracks;
 }
 
-export function ticksOf({ days }: Pick<World, 'days'>): Temporal.Instant[] {
-  const first = at(`${firstDay}T00:00:00Z`);
-  return Array.from({ length: (days * 24) / tickHours + 1 }, (_, index) =>
-    first.add({ hours: index * tickHours }),
-  );
+interface Live {
+  occurrences: Occurrence[];
+  bookedStarts: number[];
+  isSilent: boolean;
 }
 
-/** An update that occurred earlier than what is known is stale. */
-function learn(known: Known, event: Told): void {
-  const { type, data } = event;
-  const id = String(data.id ?? data.patientId);
-  if (type === 'x-ping') known.pings.push(event);
-  if (type === 'patient.upserted' && isNewer(known.patients.get(id), event)) {
-    known.patients.set(id, event);
-    if (!known.createdAt.has(id)) known.createdAt.set(id, at(event.arrivesAt));
-  }
-  if (type === 'visit.upserted' && isNewer(known.visits.get(id), event))
-    known.visits.set(id, event);
-  if (type !== 'appointment.upserted') return;
-  const before = known.appointments.get(id);
-  if (!isNewer(before?.told, event)) return;
-  const isMoved = before !== undefined && before.told.data.start !== data.start;
-  known.appointments.set(id, {
-    told: event,
-    revision: (before?.revision ?? 1) + (isMoved ? 1 : 0),
-  });
+function createBook(zone: string, clocks: Clocks) {
+  const known = nothingKnown();
+  const tracks = new Map<string, Track>();
+  const live = new Map<string, Live>();
+  const changed = new Set<string>();
+  return {
+    tracks,
+    learn: (event: Told) => {
+      const survivors = known.survivors.size;
+      for (const id of learn(known, event)) changed.add(id);
+      if (known.survivors.size === survivors) return;
+      const retired = String(event.data.id);
+      live.delete(retired);
+      inherit(tracks, retired, String(event.data.into));
+    },
+    look: (tickMs: number) => {
+      for (const id of changed) live.set(id, liveOf(known, id, zone));
+      changed.clear();
+      for (const [id, one] of live) {
+        for (const occurrence of one.occurrences) {
+          if (occurrence.dueMs > tickMs + clocks.aheadMs) continue;
+          consider(trackOf(tracks, id, occurrence), occurrence, {
+            known,
+            id,
+            tickMs,
+            live: one,
+            clocks,
+          });
+        }
+      }
+    },
+  };
 }
 
-function isNewer(before: Told | undefined, event: Told): boolean {
-  return before === undefined || before.occurredAt <= event.occurredAt;
+function liveOf(known: Known, id: string, zone: string): Live {
+  const { deceased, active } = known.people.get(id)?.told.data ?? {};
+  return {
+    occurrences: occurrencesOf(known, id, zone),
+    bookedStarts: bookedStarts(known, id),
+    isSilent: deceased === true || active === false,
+  };
 }
 
-function* occurrencesOf(
-  known: Known,
-  clinicZone: string,
-  tick: Temporal.Instant,
-): Generator<Occurrence> {
-  for (const [patientId, told] of known.patients) {
-    if (told.data.deceased === true) continue;
-    const zone = String(told.data.timeZone ?? clinicZone);
-    yield* visitOccurrences(known, patientId, zone, clinicZone, tick);
-    yield* dayOccurrences(patientId, String(told.data.birthDate), zone, clinicZone);
-    const created = known.createdAt.get(patientId);
-    if (created)
-      yield {
-        rule: 'welcome',
-        patientId,
-        occurrence: 'patient',
-        dueAt: created,
-        expiresAt: plus(created, 'P3D', clinicZone),
-      };
-  }
-  for (const { told, revision } of known.appointments.values())
-    yield* appointmentOccurrences(known, told, revision, clinicZone);
-  for (const ping of known.pings) {
-    const patientId = String(ping.data.patientId);
-    if (known.patients.get(patientId)?.data.deceased === true) continue;
-    const dueAt = plus(at(ping.occurredAt), 'P1D', clinicZone);
-    yield {
-      rule: 'ping',
-      patientId,
-      occurrence: `event:${ping.id}`,
-      dueAt,
-      expiresAt: plus(dueAt, 'P2D', clinicZone),
-    };
-  }
-}
-
-/** Only the last visit of a patient counts. */
-function* visitOccurrences(
-  known: Known,
-  patientId: string,
-  zone: string,
-  clinicZone: string,
-  tick: Temporal.Instant,
-): Generator<Occurrence> {
-  const finished = [...known.visits.values()].filter(
-    ({ data }) =>
-      data.patientId === patientId && data.status === 'finished' && !isBefore(tick, at(data.start)),
-  );
-  for (const visit of finished) {
-    const begun = at(visit.data.start);
-    if (finished.some((other) => isBefore(begun, at(other.data.start)))) continue;
-    for (const [rule, period, time, catchUp] of [
-      ['visit', { days: 30 }, '10:00', 'P14D'],
-      ['month', { months: 1 }, '02:30', 'P3D'],
-    ] as const) {
-      const day = begun.toZonedDateTimeISO(clinicZone).toPlainDate().add(period);
-      const dueAt = wall(day, time, zone);
-      yield {
-        rule,
-        patientId,
-        occurrence: `visit:${visit.data.id}`,
-        dueAt,
-        expiresAt: plus(dueAt, catchUp, clinicZone),
-      };
+function trackOf(tracks: Map<string, Track>, patientId: string, occurrence: Occurrence): Track {
+  const { rule, key, dueMs, expiresMs } = occurrence;
+  const name = `${rule} ${patientId} ${key}`;
+  const found = tracks.get(name);
+  if (found !== undefined) {
+    if (found.mustMs === null) {
+      found.dueMs = dueMs;
+      found.expiresMs = Math.max(found.expiresMs, expiresMs);
     }
+    return found;
+  }
+  const track: Track = {
+    ...{ rule, patientId, key, dueMs, expiresMs },
+    ...{ firstMs: null, lastMs: 0, mustMs: null, isExpired: false },
+    ...{ blockedMs: null, freed: null, isOpen: false, isDone: false },
+  };
+  tracks.set(name, track);
+  return track;
+}
+
+/** What went under the retired record does not go again under the other. */
+function inherit(tracks: Map<string, Track>, retired: string, into: string): void {
+  for (const track of [...tracks.values()].filter(({ patientId }) => patientId === retired)) {
+    const name = `${track.rule} ${into} ${track.key}`;
+    const own = tracks.get(name);
+    track.isExpired = false;
+    if (own?.mustMs != null || track.firstMs === null) continue;
+    const fresh = { ...track, patientId: into, firstMs: null, lastMs: 0, mustMs: null };
+    const isDone = track.mustMs !== null || own?.isDone === true;
+    tracks.set(name, { ...(own ?? fresh), isExpired: false, isDone, isOpen: true });
   }
 }
 
-function* appointmentOccurrences(
-  known: Known,
-  { data }: Told,
-  revision: number,
-  clinicZone: string,
-): Generator<Occurrence> {
-  const patientId = String(data.patientId);
-  if (known.patients.get(patientId)?.data.deceased === true) return;
-  const start = at(data.start);
-  const common = { patientId, occurrence: `appointment:${data.id}:r${revision}` };
-  if (data.status === 'noshow') {
-    const dueAt = start.add({ hours: 1 });
-    yield {
-      ...common,
-      rule: 'noshow',
-      occurrence: `${common.occurrence}:noshow`,
-      dueAt,
-      expiresAt: plus(dueAt, 'P3D', clinicZone),
-    };
+interface Look {
+  known: Known;
+  id: string;
+  tickMs: number;
+  live: Live;
+  clocks: Clocks;
+}
+
+function consider(track: Track, occurrence: Occurrence, look: Look): void {
+  if (track.mustMs !== null || track.isDone) return;
+  const { tickMs, live, clocks } = look;
+  const [earlyMs, lateMs] = [tickMs - clocks.behindMs, tickMs + clocks.aheadMs];
+  const mayBeBlocked = occurrence.freedUntil && live.bookedStarts.some((ms) => ms > earlyMs);
+  const isBlocked = occurrence.freedUntil && live.bookedStarts.some((ms) => ms > lateMs);
+  let limit = limitOf(track, occurrence, clocks);
+  if (track.blockedMs === null && earlyMs >= limit.latestMs) {
+    if (track.firstMs === null && isShown(occurrence, tickMs)) track.isExpired = true;
+    track.isOpen = true;
+    return;
   }
-  if (data.status !== 'booked') return;
-  for (const [rule, before, catchUp] of [
-    ['before', 'P2D', { hours: 20 }],
-    ['hours', 'PT5H', { hours: 4 }],
-  ] as const) {
-    const dueAt =
-      before === 'P2D'
-        ? start.toZonedDateTimeISO(clinicZone).subtract({ days: 2 }).toInstant()
-        : start.subtract({ hours: 5 });
-    const late = dueAt.add(catchUp);
-    const last = start.subtract({ minutes: 30 });
-    yield {
-      ...common,
-      rule,
-      occurrence: `${common.occurrence}:${before}`,
-      dueAt,
-      expiresAt: isBefore(late, last) ? late : last,
-    };
+  if (isBlocked) {
+    track.blockedMs = tickMs;
+    track.freed = null;
+    return;
   }
-}
-
-function* dayOccurrences(
-  patientId: string,
-  birthDate: string,
-  zone: string,
-  clinicZone: string,
-): Generator<Occurrence> {
-  const born = Temporal.PlainDate.from(birthDate);
-  for (let year = 2026; year <= 2028; year += 1) {
-    // 29 February is kept on the 28th in other years.
-    const kept = born.with({ year });
-    const dueAt = wall(kept.subtract({ days: 3 }), '11:00', zone);
-    yield* since(dueAt, {
-      rule: 'birthday',
-      patientId,
-      occurrence: `birthday:${year}`,
-      dueAt,
-      expiresAt: plus(dueAt, 'P2D', clinicZone),
-    });
-    const day = Temporal.PlainDate.from(`${year}-02-20`);
-    const on = wall(day, '09:00', zone);
-    yield* since(on, {
-      rule: 'calendar',
-      patientId,
-      occurrence: `calendar:${day}`,
-      dueAt: on,
-      expiresAt: plus(on, 'P1D', clinicZone),
-    });
+  if (track.blockedMs !== null && !mayBeBlocked) {
+    track.freed = { fromMs: track.blockedMs, untilMs: tickMs };
+    track.blockedMs = null;
+    limit = limitOf(track, occurrence, clocks);
   }
+  if (live.isSilent || !consents(look, occurrence)) return;
+  if (earlyMs < limit.latestMs) {
+    track.firstMs ??= tickMs;
+    track.lastMs = tickMs;
+    track.expiresMs = Math.max(track.expiresMs, limit.latestMs);
+  }
+  const isOpen = track.isOpen || lateMs >= (occurrence.openFromMs ?? Number.POSITIVE_INFINITY);
+  const isDue = occurrence.dueMs <= earlyMs && lateMs < limit.earliestMs;
+  if (isDue && !mayBeBlocked && !isOpen) track.mustMs = tickMs;
 }
 
-/** What was due before the rules were switched on is left alone. */
-function* since(dueAt: Temporal.Instant, occurrence: Occurrence): Generator<Occurrence> {
-  if (isBefore(at(`${firstDay}T00:00:00Z`), dueAt)) yield occurrence;
+/** What nobody could send is shown as too late, where it was not made when it was too late already. */
+function isShown({ dueMs, knownFromMs }: Occurrence, tickMs: number): boolean {
+  return tickMs - dueMs < shownForMs && (knownFromMs ?? dueMs) <= dueMs;
 }
 
-function wall(day: Temporal.PlainDate, time: string, zone: string): Temporal.Instant {
-  return day
-    .toZonedDateTime({ timeZone: zone, plainTime: Temporal.PlainTime.from(time) })
-    .toInstant();
+const shownForMs = 15 * 24 * 3_600_000;
+
+/** After an appointment that stood in the way, the time to catch up begins when the way is free. */
+function limitOf({ freed }: Track, { expiresMs, freedUntil }: Occurrence, { aheadMs }: Clocks) {
+  if (freed === null || freedUntil === undefined)
+    return { earliestMs: expiresMs, latestMs: expiresMs };
+  return {
+    earliestMs: Math.max(expiresMs, freedUntil(freed.fromMs)),
+    latestMs: Math.max(expiresMs, freedUntil(freed.untilMs + aheadMs)),
+  };
 }
 
-function plus(instant: Temporal.Instant, period: string, zone: string): Temporal.Instant {
-  return instant.toZonedDateTimeISO(zone).add(period).toInstant();
-}
-
-function at(text: unknown): Temporal.Instant {
-  return Temporal.Instant.from(String(text));
-}
-
-function isBefore(one: Temporal.Instant, other: Temporal.Instant): boolean {
-  return Temporal.Instant.compare(one, other) < 0;
+function consents({ known, id }: Look, { purpose }: Occurrence): boolean {
+  if (purpose === 'transactional') return true;
+  if (known.optedOut.has(id)) return false;
+  const said = known.consents.get(`${id} ${purpose}`)?.state;
+  return purpose === 'care' ? said !== 'denied' : said === 'granted';
 }

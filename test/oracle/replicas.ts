@@ -1,202 +1,252 @@
 import { sql } from 'kysely';
-import type { Test } from 'tap';
 import { random } from '../../bench/random.ts';
-import { connect, type Database } from '../../src/database/connect.ts';
+import { fixedClock } from '../../src/clock.ts';
+import { connect, type Db } from '../../src/database/connect.ts';
 import { withClinic } from '../../src/database/with-clinic.ts';
-import { dispatchClinic } from '../../src/outbox/dispatch.ts';
-import { planClinic } from '../../src/rules/plan.ts';
-import { type Client, type TestApi, testApi } from '../support/api.ts';
-import { expectedOf, rules, ticksOf } from './expect.ts';
-import { firstDay, makeWorld, type Size, type World } from './world.ts';
+import { defaultSettings } from '../../src/history/clinic.ts';
+import { findClinic } from '../../src/history/clinic-store.ts';
+import { recordOptOut } from '../../src/history/consent-store.ts';
+import { type IntakeDeps, recordEvents } from '../../src/intake/record-events.ts';
+import { makeClinic, makeRule } from '../support/factory.ts';
+import { type Clocks, expectedOf } from './expect.ts';
+import { createFleet, type FleetCounts, lookEveryMs, looksMax } from './fleet.ts';
+import { type Delivery, type Journey, judge, together, type Verdict } from './judge.ts';
+import { ruleNames, rules } from './rules.ts';
+import {
+  type Clinic,
+  firstInstant,
+  isAwayAt,
+  makeWorld,
+  type Size,
+  type Told,
+  type World,
+} from './world.ts';
 
 /**
- * Three schedulers at once whose clocks differ, whose connections are cut in the middle of their work, and who are all
- * away for ten days: what they sent is compared with what the oracle says.
+ * Plays a world to three schedulers whose clocks are apart, who are killed in the middle of their work, and who
+ * are all away for ten days; then asks the oracle.
  */
 
-export interface Verdict {
-  expected: number;
-  sent: number;
-  kills: number;
-  missing: string[];
-  extra: string[];
-  doubled: string[];
-  early: string[];
-  afterLimit: string[];
-}
-
-export interface ReplicaOptions {
+export interface PlayOptions extends Size {
+  /** Migrated and empty. */
+  databaseUrl: string;
   seed: number;
-  /** Seconds that each scheduler's clock is off. */
-  skews?: readonly number[];
-  /** A control: changed patients are forgotten before each tick. */
-  forgets?: boolean;
-  /** Of ticks in which a connection is cut. */
-  killShare?: number;
+  killShare: number;
+  cutShare: number;
+  control?: Control;
+  report?: (done: number, total: number, note: string) => void;
 }
 
-const usualSkews = [-90, 0, 90];
+/** What a scheduler of another kind would do wrong. */
+export type Control =
+  /** Nobody hears of changed patients. */
+  | 'forgets'
+  /** After an absence only the last three days are looked at. */
+  | 'looks-back'
+  /** All clocks are an hour fast. */
+  | 'fast';
 
-/** A live clinic in that zone, from its first day to its last. */
-export async function runZone(
-  t: Pick<Test, 'teardown'>,
-  timeZone: string,
-  options: ReplicaOptions,
-  size: Size,
-): Promise<Verdict> {
-  const api = await testApi(t, { now: `${firstDay}T00:00:00Z` });
-  const wish = { mode: 'live', now: undefined, timeZone, country: 'KZ', language: 'en' };
-  const owner = await api.clinic(wish);
-  return runReplicas(api, owner, makeWorld(options.seed, timeZone, size), options);
+export interface PlayResult extends FleetCounts {
+  verdict: Verdict;
+  seconds: number;
+  /** What went wrong, by clinic. */
+  zones: { zone: string; verdict: Verdict }[];
 }
 
-async function runReplicas(
-  api: TestApi,
-  owner: Client & { id: string },
-  world: World,
-  { seed, skews = usualSkews, killShare = 0.15, forgets = false }: ReplicaOptions,
-): Promise<Verdict> {
-  const dice = random(seed, 'replicas');
-  const names = await switchOn(api, owner);
-  // Else what is about an appointment would go before its hour where that is closed.
-  await owner.patch('/v1/clinic', { sendWindow: { start: '00:00', end: '24:00' } });
-  const replicas = await Promise.all(
-    skews.map(async (seconds) => ({ seconds, database: await openReplica(api.database.url) })),
-  );
-  const { outage, told } = world;
-  let kills = 0;
-  let next = 0;
+const skewsMs = [-90_000, 0, 90_000];
+const clocks: Clocks = {
+  behindMs: 90_000,
+  aheadMs: 90_000 + (looksMax - 1) * lookEveryMs,
+};
+const hourMs = 3_600_000;
+
+export async function playWorld(options: PlayOptions): Promise<PlayResult> {
+  const { databaseUrl, seed, control, killShare, cutShare } = options;
+  const started = performance.now();
+  const world = makeWorld(seed, options);
+  const database = await connect({ url: databaseUrl, poolSize: 2 });
+  const { db } = database;
+  const fleet = createFleet({
+    ...{ db, databaseUrl, killShare, cutShare },
+    dice: random(seed, 'kills'),
+    skewsMs: skewsMs.map((ms) => (control === 'fast' ? ms + hourMs : ms)),
+  });
   try {
-    for (const tick of ticksOf(world)) {
-      for (let event = told[next]; event && event.arrivesAt < tick.toString(); event = told[next]) {
-        api.clock.set(Temporal.Instant.from(event.arrivesAt));
-        const { arrivesAt: _arrivesAt, ...body } = event;
-        const answer = await owner.post('/v1/events', body);
-        if (answer.status !== 202) throw new Error(answer.text);
-        next += 1;
-      }
-      if (tick.toString() >= outage.from && tick.toString() < outage.until) continue;
-      api.clock.set(tick);
-      if (forgets)
-        await withClinic(api.database.db, owner.id, (trx) =>
-          sql`delete from replan where clinic_id = ${owner.id}`.execute(trx),
-        );
-      const isKilling = dice.chance(killShare);
-      // Those that are cut off fail: nobody waits for them.
-      const work = Promise.allSettled(
-        replicas.map(async ({ seconds, database }) =>
-          tickOnce(api, database, owner.id, tick.add({ seconds })),
-        ),
-      );
-      if (isKilling) kills += await cutOne(api, dice.next());
-      await work;
-      // Whoever was killed is started again, and the clocks come to the instant that all have passed.
-      if (isKilling) {
-        const again = tick.add({ seconds: Math.max(...skews) });
-        for (const { database } of replicas)
-          await tickOnce(api, database, owner.id, again).catch(() => {});
-      }
+    await noteDeliveries(db);
+    const clinics: PlayedClinic[] = [];
+    for (const clinic of world.clinics) clinics.push(await openClinic(db, clinic));
+    await play(db, world, clinics, fleet, options);
+    const zones: PlayResult['zones'] = [];
+    const endMs = world.ticks.findLast((ms) => !isAwayAt(ms, world.outage)) ?? 0;
+    for (const { id, names, clinic } of clinics) {
+      const expected = expectedOf(world, clinic, clocks);
+      const seen = await readClinic(db, id, names);
+      const verdict = judge(expected, seen.deliveries, seen.journeys, { clocks, endMs });
+      zones.push({ zone: clinic.zone, verdict });
     }
+    const verdict = together(zones.map((zone) => zone.verdict));
+    return { ...fleet.counts, verdict, zones, seconds: (performance.now() - started) / 1000 };
   } finally {
-    await Promise.all(replicas.map(({ database }) => database.close()));
+    await fleet.killAll();
+    await database.close();
   }
-  return { kills, ...(await judge(api, owner.id, names, world)) };
 }
 
-function openReplica(url: string): Promise<Database> {
-  return connect({ url, poolSize: 2 });
+async function play(
+  db: Db,
+  { ticks, outage, clinics: { length } }: World,
+  clinics: readonly PlayedClinic[],
+  fleet: ReturnType<typeof createFleet>,
+  { control, report }: PlayOptions,
+): Promise<void> {
+  let isAway = false;
+  for (const [index, tickMs] of ticks.entries()) {
+    for (const clinic of clinics) await tell(db, clinic, tickMs);
+    if (isAwayAt(tickMs, outage)) {
+      if (!isAway) await fleet.killAll();
+      isAway = true;
+      continue;
+    }
+    if (isAway && control === 'looks-back') await forgetTheAbsence(db, tickMs);
+    isAway = false;
+    if (control === 'forgets') await sql`delete from replan`.execute(db);
+    await sql`update oracle_tick set at_ms = ${tickMs}`.execute(db);
+    await fleet.look(tickMs);
+    if (index % 50 === 0)
+      report?.(index, ticks.length, `${length} clinics, ${fleet.counts.kills} kills`);
+  }
 }
 
-async function switchOn(api: TestApi, owner: Client): Promise<Map<string, string>> {
-  api.clock.set(Temporal.Instant.from(`${firstDay}T00:00:00Z`));
-  const bodies = { inbox: { en: { text: 'Hello' } } };
+async function forgetTheAbsence(db: Db, tickMs: number): Promise<void> {
+  const from = Temporal.Instant.fromEpochMilliseconds(tickMs).subtract({ hours: 72 });
+  await sql`update rules set planned_through = greatest(planned_through, ${from})`.execute(db);
+}
+
+interface PlayedClinic {
+  id: string;
+  clinic: Clinic;
+  names: ReadonlyMap<string, string>;
+  deps: IntakeDeps & { clock: ReturnType<typeof fixedClock> };
+  /** How much of it has been told. */
+  told: number;
+}
+
+async function openClinic(db: Db, clinic: Clinic): Promise<PlayedClinic> {
+  const now = firstInstant.toString();
+  const id = await makeClinic(db, {
+    ...{ now, timeZone: clinic.zone, country: 'KZ', language: 'en', mode: 'live' },
+    settings: { ...defaultSettings, sendWindow: { start: '00:00', end: '24:00' } },
+  });
   const names = new Map<string, string>();
-  for (const purpose of ['care', 'transactional'])
-    await owner.put(`/v1/templates/${purpose}`, { purpose, bodies });
-  for (const rule of rules) {
-    const steps = [{ channel: 'inbox', template: rule.purpose }];
-    const made = await owner.post('/v1/rules', {
-      ...rule,
-      unlessBooked: false,
-      stopOn: ['opted-out'],
-      steps,
-    });
-    if (made.status !== 201) throw new Error(made.text);
-    const on = await owner.post(`/v1/rules/${made.body.id}/activate`);
-    if (on.status !== 200) throw new Error(on.text);
-    names.set(String(made.body.id), rule.name);
+  for (const name of ruleNames) {
+    const made = await makeRule(db, id, { name, ...rules[name] }, { now });
+    names.set(made.id, name);
   }
-  return names;
+  return { id, clinic, names, deps: { db, clock: fixedClock(now) }, told: 0 };
 }
 
-/** Errors are what a killed process has: it is tried again at the next tick. */
-async function tickOnce(
-  { deps }: TestApi,
-  database: Database,
+/** What arrives before the tick, in the order of arrival. */
+async function tell(db: Db, played: PlayedClinic, tickMs: number): Promise<void> {
+  const { clinic, deps, id } = played;
+  const waiting = clinic.told.slice(played.told);
+  const count = waiting.findIndex(({ arrivesMs }) => arrivesMs >= tickMs);
+  const arrived = count === -1 ? waiting : waiting.slice(0, count);
+  played.told += arrived.length;
+  for (const [arrivesMs, events] of Map.groupBy(arrived, (event) => event.arrivesMs)) {
+    const now = Temporal.Instant.fromEpochMilliseconds(arrivesMs);
+    deps.clock.set(now);
+    await tellEvents(
+      db,
+      played,
+      events.filter(({ type }) => type !== 'opt-out'),
+    );
+    for (const event of events.filter(({ type }) => type === 'opt-out'))
+      await optOut(db, id, String(event.data.patientId), now);
+  }
+}
+
+async function tellEvents(
+  db: Db,
+  { deps, id: clinicId }: PlayedClinic,
+  events: readonly Told[],
+): Promise<void> {
+  if (events.length === 0) return;
+  const clinic = await withClinic(db, clinicId, (trx) => findClinic(trx, clinicId));
+  if (clinic === null) throw new Error('The clinic is gone.');
+  const caller = { clinicId, keyId: clinicId, source: 'mis', scopes: [], clinic };
+  const items = events.map(({ arrivesMs: _arrivesMs, ...event }) => event);
+  const { rejected } = await recordEvents(deps, caller, items);
+  if (rejected.length > 0) throw new Error(`Not taken: ${JSON.stringify(rejected[0])}`);
+}
+
+async function optOut(
+  db: Db,
   clinicId: string,
+  hostId: string,
   now: Temporal.Instant,
 ): Promise<void> {
-  const own = { ...deps, db: database.db };
-  await planClinic(own, clinicId, now);
-  await dispatchClinic(own, clinicId, now);
+  await withClinic(db, clinicId, async (trx) => {
+    const { rows } = await sql<{ id: string }>`
+      select id from patients where clinic_id = ${clinicId} and external_id = ${hostId}`.execute(
+      trx,
+    );
+    const patientId = rows[0]?.id;
+    if (patientId !== undefined)
+      await recordOptOut(trx, clinicId, { patientId, origin: 'api' }, now);
+  });
 }
 
-async function cutOne({ database }: TestApi, which: number): Promise<number> {
-  const { rows } = await sql<{ pid: number }>`
-    select pid from pg_stat_activity
-    where datname = current_database() and pid <> pg_backend_pid() and state <> 'idle' and backend_type = 'client backend'`.execute(
-    database.db,
+/** Each time that a message leaves is noted by the database, and under which tick. */
+async function noteDeliveries(db: Db): Promise<void> {
+  await sql`create table oracle_tick (at_ms bigint not null)`.execute(db);
+  await sql`insert into oracle_tick values (0)`.execute(db);
+  await sql`
+    create table oracle_deliveries (
+      clinic_id uuid, rule_id uuid, patient_id uuid, occurrence text, sent_at timestamptz, tick_ms bigint)`.execute(
+    db,
   );
-  const victim = rows[Math.floor(which * rows.length)];
-  if (victim === undefined) return 0;
-  await sql`select pg_terminate_backend(${victim.pid})`.execute(database.db);
-  return 1;
+  await sql`
+    create function note_delivery() returns trigger language plpgsql security definer as $$
+    begin
+      insert into oracle_deliveries
+      select new.clinic_id, new.rule_id, new.patient_id, new.occurrence, new.sent_at, at_ms from oracle_tick;
+      return null;
+    end $$`.execute(db);
+  await sql`
+    create trigger note_delivery after update on messages for each row
+    when (new.attempt_no > old.attempt_no) execute function note_delivery()`.execute(db);
 }
 
-async function judge(
-  { database }: TestApi,
+interface Row {
+  ruleId: string;
+  patientId: string;
+  key: string;
+}
+
+async function readClinic(
+  db: Db,
   clinicId: string,
   names: ReadonlyMap<string, string>,
-  world: World,
-): Promise<Omit<Verdict, 'kills'>> {
-  const rows = await withClinic(database.db, clinicId, async (trx) => {
-    const found = await sql<{
-      ruleId: string;
-      patientId: string;
-      occurrence: string;
-      sentAt: Temporal.Instant;
-    }>`
-      select m.rule_id as "ruleId", p.external_id as "patientId", m.occurrence, m.sent_at as "sentAt"
-      from messages m join patients p on p.clinic_id = ${clinicId} and p.id = m.patient_id
-      where m.clinic_id = ${clinicId} and m.sent_at is not null`.execute(trx);
-    return found.rows;
+): Promise<{ deliveries: Delivery[]; journeys: Journey[] }> {
+  const named = <T extends Row>(row: T) => ({ ...row, rule: names.get(row.ruleId) ?? row.ruleId });
+  return withClinic(db, clinicId, async (trx) => {
+    const journeys = await sql<Row & { state: string; expiresMs: number }>`
+      select j.rule_id as "ruleId", p.external_id as "patientId", j.occurrence as key, j.state,
+        (extract(epoch from j.expires_at) * 1000)::double precision as "expiresMs"
+      from journeys j join patients p on p.clinic_id = j.clinic_id and p.id = j.patient_id
+      where j.clinic_id = ${clinicId}`.execute(trx);
+    const people = await sql<{ id: string; hostId: string }>`
+      select id, external_id as "hostId" from patients where clinic_id = ${clinicId}`.execute(trx);
+    const hostIds = new Map(people.rows.map(({ id, hostId }) => [id, hostId]));
+    const deliveries = await sql<Row & { sentMs: number; tickMs: number }>`
+      select rule_id as "ruleId", patient_id as "patientId", occurrence as key,
+        (extract(epoch from sent_at) * 1000)::double precision as "sentMs", tick_ms::double precision as "tickMs"
+      from oracle_deliveries where clinic_id = ${clinicId}`.execute(db);
+    return {
+      journeys: journeys.rows.map(named),
+      deliveries: deliveries.rows
+        .map(named)
+        .map((row) => ({ ...row, patientId: hostIds.get(row.patientId) ?? row.patientId })),
+    };
   });
-  const expected = expectedOf(world);
-  const keys = rows.map((row) => ({
-    key: `${names.get(row.ruleId)} ${row.patientId} ${row.occurrence}`,
-    at: row.sentAt,
-  }));
-  const seen = new Map<string, Temporal.Instant[]>();
-  for (const { key, at } of keys) seen.set(key, [...(seen.get(key) ?? []), at]);
-  const late = Temporal.Duration.from({ seconds: 90 });
-  const compare = Temporal.Instant.compare;
-  return {
-    expected: expected.size,
-    sent: rows.length,
-    missing: [...expected.keys()].filter((key) => !seen.has(key)),
-    extra: [...seen.keys()].filter((key) => !expected.has(key)),
-    doubled: [...seen].filter(([, times]) => times.length > 1).map(([key]) => key),
-    early: keys
-      .filter(({ key, at }) => compare(at, expected.get(key)?.dueAt ?? at) < 0)
-      .map(({ key }) => key),
-    afterLimit: keys
-      .filter(({ key, at }) => {
-        const wanted = expected.get(key);
-        return (
-          wanted !== undefined &&
-          (compare(at, wanted.expiresAt) >= 0 || compare(at, wanted.goesAt.add(late)) > 0)
-        );
-      })
-      .map(({ key }) => key),
-  };
 }
