@@ -1,4 +1,5 @@
 import { createServer, type Socket } from 'node:net';
+import { createSecureContext, TLSSocket } from 'node:tls';
 import { type Faults, seededRandom } from './control.ts';
 import { readMail } from './smtp-mail.ts';
 
@@ -11,6 +12,8 @@ export interface SmtpOptions {
   login?: { user: string; pass: string } | null;
   /** Says so to each of these addresses, instead of taking it. */
   refuses?: Readonly<Record<string, string>>;
+  /** PEM; `starttls` offers it, `start` speaks nothing else. */
+  tls?: { key: string; cert: string; from: 'start' | 'starttls' };
 }
 
 export interface SmtpMail {
@@ -20,6 +23,7 @@ export interface SmtpMail {
   headers: Record<string, string>;
   text: string;
   html: string | null;
+  isEncrypted: boolean;
 }
 
 export interface SmtpSimulator {
@@ -28,6 +32,8 @@ export interface SmtpSimulator {
   mails(): readonly SmtpMail[];
   /** Connections that were opened. */
   connections(): number;
+  /** Every line that came in the open. */
+  overheard(): readonly string[];
   faults(faults: Faults): void;
   /** Replies with that to the command until told otherwise; null: as usual. */
   replyTo(command: SmtpCommand, reply: string | null): void;
@@ -44,6 +50,7 @@ interface World {
   random: () => number;
   replies: Map<SmtpCommand, string>;
   mails: SmtpMail[];
+  overheard: string[];
 }
 
 export async function startSmtpSimulator(options: SmtpOptions = {}): Promise<SmtpSimulator> {
@@ -53,6 +60,7 @@ export async function startSmtpSimulator(options: SmtpOptions = {}): Promise<Smt
     random: seededRandom(options.seed ?? 1),
     replies: new Map(),
     mails: [],
+    overheard: [],
   };
   const sockets = new Set<Socket>();
   let connections = 0;
@@ -62,7 +70,8 @@ export async function startSmtpSimulator(options: SmtpOptions = {}): Promise<Smt
     socket.on('close', () => sockets.delete(socket));
     // A client that cuts the connection is one of the cases.
     socket.on('error', () => {});
-    converse(world, socket);
+    if (options.tls?.from !== 'start') return converse(world, socket);
+    return converse(world, encrypted(socket, options.tls));
   });
   await new Promise<void>((resolve) => server.listen(options.port ?? 0, '127.0.0.1', resolve));
   const address = server.address();
@@ -71,6 +80,7 @@ export async function startSmtpSimulator(options: SmtpOptions = {}): Promise<Smt
     port: typeof address === 'object' && address ? address.port : 0,
     mails: () => world.mails,
     connections: () => connections,
+    overheard: () => world.overheard,
     faults: (asked) => {
       world.faults = asked;
     },
@@ -90,7 +100,18 @@ export async function startSmtpSimulator(options: SmtpOptions = {}): Promise<Smt
 
 const endOfData = '\r\n.\r\n';
 
-function converse(world: World, socket: Socket): void {
+function encrypted(socket: Socket, { key, cert }: { key: string; cert: string }): TLSSocket {
+  const secureContext = createSecureContext({ key, cert });
+  const secured = new TLSSocket(socket, { isServer: true, secureContext });
+  // A client that does not trust it leaves in the middle.
+  secured.on('error', () => socket.destroy());
+  return secured;
+}
+
+/** @param greeting null: the conversation goes on, over TLS now. */
+function converse(world: World, socket: Socket, greeting: string | null = '220 sim ready'): void {
+  const { tls } = world.options;
+  const isEncrypted = socket instanceof TLSSocket;
   let received = '';
   let isData = false;
   let isKnown = world.options.login == null;
@@ -109,8 +130,15 @@ function converse(world: World, socket: Socket): void {
   const onCommand = (line: string) => {
     const verb = line.split(/[ :]/, 1)[0]?.toUpperCase() ?? '';
     switch (verb) {
-      case 'EHLO':
-        return usual('EHLO', '250-sim\r\n250-8BITMIME\r\n250-PIPELINING\r\n250 AUTH PLAIN');
+      case 'EHLO': {
+        const offer = tls === undefined || isEncrypted ? '' : '250-STARTTLS\r\n';
+        return usual('EHLO', `250-sim\r\n${offer}250-8BITMIME\r\n250-PIPELINING\r\n250 AUTH PLAIN`);
+      }
+      case 'STARTTLS':
+        if (tls === undefined || isEncrypted) return say('502 5.5.1 no');
+        say('220 2.0.0 go ahead');
+        socket.removeAllListeners('data');
+        return converse(world, encrypted(socket, tls), null);
       case 'AUTH':
         isKnown = isLogin(line, world.options.login ?? null);
         return usual('AUTH', isKnown ? '235 2.7.0 ok' : '535 5.7.8 no such user Anna');
@@ -144,7 +172,7 @@ function converse(world: World, socket: Socket): void {
     const refusal = world.replies.get('END');
     if (refusal !== undefined) return say(refusal);
     const take = () => {
-      world.mails.push({ from, to, ...readMail(raw) });
+      world.mails.push({ from, to, isEncrypted, ...readMail(raw) });
       if (strikes(world, 'acceptThenDropReply')) return socket.destroy();
       return say(strikes(world, 'garbageBody') ? 'hm?' : '250 2.0.0 queued as 17');
     };
@@ -155,6 +183,7 @@ function converse(world: World, socket: Socket): void {
 
   socket.on('data', (chunk) => {
     received += chunk.toString('latin1');
+    if (!isEncrypted) world.overheard.push(...chunk.toString('latin1').split('\r\n'));
     for (;;) {
       const end = isData ? endOfData : '\r\n';
       const at = isData && received.startsWith('.\r\n') ? 0 : received.indexOf(end);
@@ -167,7 +196,7 @@ function converse(world: World, socket: Socket): void {
       } else onCommand(piece);
     }
   });
-  usual('CONNECT', '220 sim ready');
+  if (greeting !== null) usual('CONNECT', greeting);
 }
 
 /** A share, or true for always. */

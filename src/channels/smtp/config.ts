@@ -1,3 +1,4 @@
+import { createSecureContext } from 'node:tls';
 import { type Static, Type } from 'typebox';
 import type { AdapterConfig } from '../channel.ts';
 import { mailAddressPattern, senderPattern } from '../mail.ts';
@@ -24,6 +25,20 @@ export const smtpOptions = Type.Object(
       examples: ['Clinic <clinic@example.org>'],
     }),
     replyTo: Type.Optional(Type.String({ maxLength: 300, pattern: mailAddressPattern })),
+    requireTls: Type.Optional(
+      Type.Boolean({
+        description:
+          'Demands STARTTLS of a server at a private address too; at a public one it always is demanded.',
+      }),
+    ),
+    ca: Type.Optional(
+      Type.String({
+        maxLength: 20_000,
+        pattern: '^-----BEGIN CERTIFICATE-----\\n',
+        description:
+          'The certificate (PEM) of the authority that signed the server’s, where it is none that all trust.',
+      }),
+    ),
   },
   { additionalProperties: false },
 );
@@ -39,24 +54,39 @@ export interface Account {
   /** TLS from the first byte. */
   isSecure: boolean;
   login: { user: string; pass: string } | null;
+  /** STARTTLS also at a private address. */
+  mustEncrypt: boolean;
+  /** PEM; null for the authorities that all trust. */
+  ca: string | null;
 }
 
 const securePort = 465;
 const submissionPort = 587;
 
-/** @returns null for what names no server. */
-export function accountOf({ credentials }: SmtpConfig): Account | null {
+/** @returns null for what names no server, or an authority that cannot be read. */
+export function accountOf({ credentials, options }: SmtpConfig): Account | null {
   const url = URL.parse(credentials.url);
   if (url === null || url.hostname === '') return null;
   const isSecure = url.protocol === 'smtps:';
   const login = loginOf(url);
-  if (login === undefined) return null;
+  const { ca = null, requireTls: mustEncrypt = false } = options;
+  if (login === undefined || !isReadable(ca)) return null;
   return {
     host: url.hostname.replace(/^\[|\]$/g, ''),
     port: url.port === '' ? (isSecure ? securePort : submissionPort) : Number(url.port),
     isSecure,
-    login,
+    ...{ login, mustEncrypt, ca },
   };
+}
+
+function isReadable(ca: string | null): boolean {
+  if (ca === null) return true;
+  try {
+    createSecureContext({ ca });
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Undefined where it cannot be read. */

@@ -1,6 +1,7 @@
 import type { AdapterError } from '../channel.ts';
 import { unansweredError } from '../failure.ts';
 import type { NotSentReason } from '../http.ts';
+import { isMistrust } from './mistrust.ts';
 import type { SmtpFault } from './session.ts';
 
 /** What a failed conversation means for the message. A reply is always certain; silence after the mail never is. */
@@ -15,6 +16,7 @@ export function errorOfFault(fault: SmtpFault): AdapterError {
       message: 'The mail server may have taken it; it said nothing to that.',
     };
   }
+  if (isMistrust(fault.code)) return mistrusted(fault);
   if (fault.code === 'EAUTH') return refusesAccount(fault);
   if (fault.code === 'EMESSAGE')
     return permanent(fault, 'The mail is larger than the server takes.');
@@ -62,6 +64,12 @@ function permanent(fault: SmtpFault, message: string): AdapterError {
 /** Also a sender or a client that it does not serve: no message’s own fault. */
 function refusesAccount(fault: SmtpFault): AdapterError {
   const message = 'The mail server refuses this account or sender.';
+  return { class: 'config', scope: 'channel', ...codesOf(fault), message };
+}
+
+/** Whoever answers there may be anybody: neither the password nor a mail is for them. */
+function mistrusted(fault: SmtpFault): AdapterError {
+  const message = 'The mail server’s certificate is not trusted.';
   return { class: 'config', scope: 'channel', ...codesOf(fault), message };
 }
 

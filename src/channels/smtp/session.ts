@@ -6,6 +6,7 @@ import type { AdapterContext } from '../channel.ts';
 import type { HttpPort, NotSentReason } from '../http.ts';
 import type { ComposedMail } from './compose.ts';
 import type { Account } from './config.ts';
+import { isMistrust } from './mistrust.ts';
 
 /**
  * Conversations with mail servers. Nodemailer's own pool sends a mail again when a connection breaks, and does
@@ -14,7 +15,7 @@ import type { Account } from './config.ts';
 
 /** What went wrong, as far as the server or the network told; nothing of it names a person. */
 export interface SmtpFault {
-  /** Nodemailer's code, such as `EAUTH`, or why there was no connection. */
+  /** Nodemailer's code, such as `EAUTH`, why there was no connection, or what is wrong with a certificate. */
   code: string;
   /** The server's reply, where one came. */
   reply: number | null;
@@ -121,14 +122,15 @@ function isAlive(connection: SMTPConnection, context: AdapterContext): Promise<b
 }
 
 async function connectAnew(account: Account, context: AdapterContext): Promise<Opened> {
-  const { host, port, isSecure, login } = account;
+  const { host, port, isSecure, login, mustEncrypt, ca } = account;
   const timeoutMs = leftMs(context);
   const reached = await context.http.connect({ host, port, signal: context.signal, timeoutMs });
   if (reached.kind !== 'connected') return { ok: false, fault: unreached(reached.reason) };
   const connection = new SMTPConnection({
     ...{ host, port, secure: isSecure, connection: reached.socket },
     // A password and a patient's mail do not cross the Internet in the open.
-    requireTLS: !isSecure && reached.isPublic,
+    requireTLS: !isSecure && (mustEncrypt || reached.isPublic),
+    ...(ca !== null && { tls: { ca } }),
     ...{ connectionTimeout: timeoutMs, greetingTimeout: timeoutMs, socketTimeout: timeoutMs },
     socketCloseTimeout: 0,
     logger: false,
@@ -214,12 +216,13 @@ const extendedForm = /^\d{3}[ -](\d\.\d{1,3}\.\d{1,3})\b/;
 function faultOf(error: Error, isHandedOver: boolean): SmtpFault {
   const told = error as Error & {
     code?: string;
+    originalCode?: string;
     responseCode?: number;
     response?: string;
     command?: string;
   };
   return {
-    code: told.code ?? 'unknown',
+    code: isMistrust(told.originalCode) ? told.originalCode : (told.code ?? 'unknown'),
     reply: told.responseCode ?? null,
     extended: extendedForm.exec(told.response ?? '')?.[1] ?? null,
     command: told.command ?? '',
