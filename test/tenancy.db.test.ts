@@ -175,6 +175,7 @@ function bodyOf(operationId: string, { ids }: Victim): unknown {
     createClinic: {},
     createClinicKey: {},
     createKey: {},
+    createLink: { channel: 'telegram' },
     createMessage: { patientId: marked.patient, purpose: 'care', channel: 'sms', text: 'x' },
     createOptOut: { patientId: marked.patient },
     createThread: { patientId: marked.patient, text: 'x' },

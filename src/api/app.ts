@@ -17,6 +17,7 @@ import { describeApi } from './openapi.ts';
 import { addProblems, refuseUnreadable, sendProblem } from './problem.ts';
 import { callbackRoutes } from './routes/callbacks.ts';
 import { channelRoutes } from './routes/channels.ts';
+import { chatLinkRoutes } from './routes/chat-links.ts';
 import { clinicRoutes } from './routes/clinics.ts';
 import { digestRoutes } from './routes/digest.ts';
 import { eventRoutes } from './routes/events.ts';
@@ -106,6 +107,7 @@ export async function buildApp(deps: AppDeps): Promise<App> {
   await app.register(optOutRoutes(deps));
   await app.register(templateRoutes(deps));
   await app.register(ruleRoutes(deps));
+  await app.register(chatLinkRoutes(deps));
   await app.register(recallRoutes(deps));
   await app.register(segmentRoutes(deps));
   await app.register(messageRoutes(deps));

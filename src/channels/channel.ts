@@ -317,6 +317,8 @@ export interface ProviderAdapter<Config extends AdapterConfig = AdapterConfig>
   verifyCallback(request: RawRequest, config: Config): CallbackVerdict;
   /** Pure, and never throws: what it cannot read gives no events. */
   parseCallback(request: RawRequest, config: Config): ParsedCallback;
+  /** The reply to a call by which a provider also writes to whoever it told of; such a text is no message. */
+  answer?(to: string, text: string): NonNullable<ParsedCallback['reply']>;
   /** Whether the credentials work; sends nothing to anybody. */
   health?(
     config: Config,

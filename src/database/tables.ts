@@ -148,6 +148,7 @@ export interface PatientsTable extends HostObject {
   email_address: Nullable<string>;
   whatsapp_address: Nullable<string>;
   telegram_address: Nullable<string>;
+  linked_chat: Nullable<string>;
   warnings: JsonDefault<Warning[]>;
   replaced_by: Nullable<string>;
   merged_at: Nullable<Instant>;

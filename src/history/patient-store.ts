@@ -51,7 +51,7 @@ const patientColumns = sql`
   p.id, p.source, p.external_id, p.family, p.given, p.middle, p.preferred, p.name_text, p.birth_date, p.birth_date_text, p.gender,
   p.language, p.time_zone, p.preferred_channel, p.reminder_preference, p.tags, p.payer_id, p.payer_name, p.household, p.guardian_id,
   p.referred_by, p.city, p.acquisition, p.active, p.deceased, p.attributes, p.telecom, p.sms_address, p.email_address,
-  p.whatsapp_address, p.telegram_address, p.warnings, p.updated_at,
+  p.whatsapp_address, p.telegram_address, p.linked_chat, p.warnings, p.updated_at,
   coalesce((
     select jsonb_agg(jsonb_build_object('purpose', c.purpose, 'channel', c.channel, 'state', c.state) order by c.purpose, c.channel)
     from consents c where c.clinic_id = p.clinic_id and c.patient_id = p.id), '[]') as consents`;

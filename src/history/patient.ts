@@ -407,6 +407,8 @@ function readConsents(consent: PatientIn['consent']): ReadConsent[] {
 export interface PatientRow extends PatientContent {
   source: string;
   external_id: string;
+  /** The chat that they opened by a link of ours. */
+  linked_chat: string | null;
   updated_at: Temporal.Instant;
   consents: ReadConsent[];
 }
@@ -426,7 +428,7 @@ export function toPatientOut(row: PatientRow, readerSource: string): PatientOut 
     gender: row.gender,
     language: row.language,
     timeZone: row.time_zone,
-    telecom: row.telecom.length > 0 ? row.telecom.map(telecomOut) : undefined,
+    telecom: telecomsOut(row),
     preferredChannel: row.preferred_channel,
     reminderPreference: row.reminder_preference,
     tags: row.tags.length > 0 ? row.tags : undefined,
@@ -444,6 +446,17 @@ export function toPatientOut(row: PatientRow, readerSource: string): PatientOut 
     updatedAt: row.updated_at.toString(),
     warnings: row.warnings.length > 0 ? row.warnings : undefined,
   }) as PatientOut;
+}
+
+/** With the chat that they linked, of which the host may not have told. */
+function telecomsOut({ telecom, linked_chat: chat }: PatientRow) {
+  const isTold = telecom.some(({ address }) => address === chat);
+  const linked =
+    chat === null || isTold
+      ? []
+      : [{ system: 'telegram', value: chat.slice(chat.indexOf(':') + 1) } as const];
+  const all = [...telecom.map(telecomOut), ...linked];
+  return all.length > 0 ? all : undefined;
 }
 
 function telecomOut({ system, value, use, rank }: StoredTelecom) {

@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import type { Trx } from '../database/connect.ts';
-import { contentColumns } from './person-store.ts';
+import { contentColumns, contentOf } from './person-store.ts';
 
 /** What moves when two ids turn out to be one person. */
 
@@ -48,6 +48,22 @@ export async function moveToSurvivors(
       where o.clinic_id = ${clinicId} and o.patient_id = r.retired`.execute(trx);
   }
   await moveConsents(trx, clinicId, pairs);
+  await moveChats(trx, clinicId, pairs);
+}
+
+/** A chat that was linked goes on being theirs. */
+async function moveChats(trx: Trx, clinicId: string, pairs: readonly MergedPair[]): Promise<void> {
+  await sql`
+    with moved as (
+      update patients s set linked_chat = a.linked_chat, telegram_address = coalesce(s.telegram_address, a.linked_chat)
+      from ${pairRows(pairs)}, patients a
+      where a.clinic_id = ${clinicId} and a.id = r.retired and a.linked_chat is not null
+        and s.clinic_id = ${clinicId} and s.id = r.survivor and s.linked_chat is null and s.erased_at is null
+      returning s.id, s.linked_chat
+    )
+    insert into patient_contact_points (clinic_id, patient_id, address)
+    select ${clinicId}::uuid, id, linked_chat from moved
+    on conflict do nothing`.execute(trx);
 }
 
 /** Of two statements about one purpose and channel the one that occurred last holds. */
@@ -76,7 +92,9 @@ async function moveConsents(
 }
 
 const copied = sql.raw(
-  [...contentColumns, 'content_hash'].map((column) => `${column} = a.${column}`).join(', '),
+  [...contentColumns, 'content_hash']
+    .map((column) => `${column} = ${contentOf('a', 's', column)}`)
+    .join(', '),
 );
 
 /**
@@ -129,7 +147,12 @@ async function copyContactPoints(
     select distinct ${clinicId}::uuid, p.id, entry ->> 'address'
     from patients p cross join jsonb_array_elements(p.telecom) entry
     where p.clinic_id = ${clinicId} and p.id = any(${[...survivors]}::uuid[])
-      and entry ->> 'address' is not null and coalesce(entry ->> 'use', '') <> 'old'`.execute(trx);
+      and entry ->> 'address' is not null and coalesce(entry ->> 'use', '') <> 'old'
+    union
+    select ${clinicId}::uuid, id, linked_chat from patients
+    where clinic_id = ${clinicId} and id = any(${[...survivors]}::uuid[]) and linked_chat is not null`.execute(
+    trx,
+  );
 }
 
 /** Whoever was merged away is reached, if at all, as the survivor. */

@@ -100,6 +100,7 @@ export async function setContactPoints(
       delete from patient_contact_points p
       where p.clinic_id = ${clinicId} and p.patient_id = any(${[...patientIds]}::uuid[])
         and not exists (select from wanted w where w.patient_id = p.patient_id and w.address = p.address)
+        and not exists (select from patients l where l.clinic_id = ${clinicId} and l.id = p.patient_id and l.linked_chat = p.address)
     )
     insert into patient_contact_points (clinic_id, patient_id, address)
     select ${clinicId}::uuid, patient_id, address from wanted
@@ -141,8 +142,16 @@ export const contentColumns = [
 
 const contentList = sql.raw(contentColumns.join(', '));
 const excludedContent = sql.raw(
-  contentColumns.map((column) => `${column} = excluded.${column}`).join(', '),
+  contentColumns
+    .map((column) => `${column} = ${contentOf('excluded', 'patients', column)}`)
+    .join(', '),
 );
+
+/** Of a chat that the patient linked the host knows nothing. */
+export function contentOf(from: string, to: string, column: string): string {
+  const told = `${from}.${column}`;
+  return column === 'telegram_address' ? `coalesce(${told}, ${to}.linked_chat)` : told;
+}
 
 export interface PersonWrite extends PatientContent {
   id: string;
@@ -265,7 +274,7 @@ export async function erasePersons(
       birth_date_text = null, gender = null, language = null, time_zone = null, preferred_channel = null,
       reminder_preference = null, tags = '{}', payer_id = null, payer_name = null, household = null, guardian_id = null,
       referred_by = null, city = null, acquisition = null, active = false, attributes = '{}', telecom = '[]',
-      sms_address = null, email_address = null, whatsapp_address = null, telegram_address = null, warnings = '[]',
+      sms_address = null, email_address = null, whatsapp_address = null, telegram_address = null, linked_chat = null, warnings = '[]',
       content_hash = null, deleted_at = coalesce(deleted_at, ${now}), erased_at = coalesce(erased_at, ${now}), updated_at = ${now}
     where clinic_id = ${clinicId} and id = ${erased}`.execute(trx);
   await sql`delete from patient_contact_points where clinic_id = ${clinicId} and patient_id = ${erased}`.execute(

@@ -10,6 +10,7 @@ import {
   findConfiguredChannel,
   parseCallbackId,
 } from '../../outbox/channel-store.ts';
+import { linkChats } from '../../replies/link-chat.ts';
 import { recordNews } from '../../replies/record-news.ts';
 import type { App } from '../app-types.ts';
 import { bodyBytesMax } from '../bodies.ts';
@@ -88,8 +89,10 @@ async function take(
   verify(adapter, raw, configured);
   const parsed = adapter.parseCallback(raw, configured.config);
   const now = clinicNow(clinic, deps.clock);
-  await recordNews(deps.db, clinic, channel, parsed.events, now);
-  const { status = 200, headers = {}, body = '' } = parsed.reply ?? {};
+  const { others, answer } = await linkChats(deps, clinic, channel, parsed.events, now);
+  await recordNews(deps.db, clinic, channel, others, now);
+  const said = answer && adapter.answer?.(answer.to, answer.text);
+  const { status = 200, headers = {}, body = '' } = said ?? parsed.reply ?? {};
   return reply.code(status).headers(headers).send(body);
 }
 

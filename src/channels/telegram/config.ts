@@ -28,6 +28,13 @@ export const telegramOptions = Type.Object(
         examples: ['https://api.telegram.org'],
       }),
     ),
+    botName: Type.Optional(
+      Type.String({
+        pattern: '^[A-Za-z0-9_]{5,32}$',
+        description: 'The bot’s name without the @, for links by which patients open the chat.',
+        examples: ['sonrisa_bot'],
+      }),
+    ),
   },
   { additionalProperties: false },
 );

@@ -9,7 +9,7 @@ import type {
 import { failedOutcome, unreadableError } from '../failure.ts';
 import { callTelegram } from './call.ts';
 import { type TelegramConfig, telegramCredentials, telegramOptions } from './config.ts';
-import { idOf, parseCallback, verifyCallback } from './update.ts';
+import { answer, idOf, parseCallback, verifyCallback } from './update.ts';
 
 /**
  * Telegram's Bot API. It takes no reference of ours, tells nothing if asked and reports no delivery: a
@@ -51,6 +51,7 @@ export const telegramAdapter: ProviderAdapter<TelegramConfig> = {
   health,
   verifyCallback,
   parseCallback,
+  answer,
 };
 
 function prepare(message: OutboundMessage): PreparedMessage {

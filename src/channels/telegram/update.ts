@@ -113,11 +113,16 @@ function blocked(change: Fields): News | null {
 function replyTo({ callback_query: tap }: Fields): NonNullable<ParsedCallback['reply']> {
   const id = isFields(tap) ? textOf(tap.id) : '';
   if (id === '') return { status: 200 };
-  return {
-    status: 200,
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ method: 'answerCallbackQuery', callback_query_id: id }),
-  };
+  return callBack({ method: 'answerCallbackQuery', callback_query_id: id });
+}
+
+export function answer(to: string, text: string): NonNullable<ParsedCallback['reply']> {
+  return callBack({ method: 'sendMessage', chat_id: to.replace(/^telegram:/, ''), text });
+}
+
+function callBack(call: object): NonNullable<ParsedCallback['reply']> {
+  const headers = { 'content-type': 'application/json' };
+  return { status: 200, headers, body: JSON.stringify(call) };
 }
 
 /** The address of a private chat; null for any other. */
