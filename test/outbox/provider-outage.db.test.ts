@@ -127,6 +127,7 @@ t.test(
     isRefusing = false;
     sim.faults({});
     calls.length = 0;
+    const backMs = performance.now();
     await live(clinic, 60);
     const order = sim.messages().map(({ clientRef }) => clientRef);
     t.same(order.toSorted(), [...recalls, ...reminders].toSorted(), 'each once, nothing too late');
@@ -142,19 +143,11 @@ t.test(
       'then the reminders, then the other recalls',
     );
     t.same(await pausedOf(clinic, 'sms'), null);
-    t.ok(
-      mostWithin(calls, 1_000) <= perSecond * 1.05 + 1,
-      `${mostWithin(calls, 1_000)} in a second`,
-    );
+    // A busy machine may bring calls late and together, but none before its turn.
+    const early = calls.filter(({ atMs }, turn) => atMs - backMs < (turn / perSecond) * 950);
+    t.same(early, [], `${calls.length} calls, at most ${perSecond} a second`);
   },
 );
-
-function mostWithin(calls: readonly { atMs: number }[], ms: number): number {
-  const counts = calls.map(
-    ({ atMs }) => calls.filter((each) => each.atMs >= atMs && each.atMs < atMs + ms).length,
-  );
-  return Math.max(...counts);
-}
 
 t.test(
   'without money the channel rests, asks ever more seldom, and goes on by itself',
