@@ -6,9 +6,11 @@
  *   … | node show.mjs data patientId,text channel=sms state=sent  of those items alone
  *   … | node show.mjs data:id patientId=elena                     one value of the first such item
  *   … | node show.mjs refused                                     nothing, unless it was refused
+ *   … | node show.mjs page                                        what a page in HTML says, and its buttons
  * Times lose their seconds, links their tokens; what is absent is a dash. A refusal is told, and is an exit of 1.
+ * TOUR_HIDES holds lines of `what=word`: what differs each day is shown as that word.
  */
-import { stdin } from 'node:process';
+import { env, stdin } from 'node:process';
 
 const chunks = [];
 for await (const chunk of stdin) chunks.push(chunk);
@@ -16,9 +18,14 @@ const text = Buffer.concat(chunks).toString();
 const [path, ...rest] = process.argv.slice(2);
 const fields = rest[0]?.includes('=') ? undefined : rest.shift();
 const wanted = rest.map((condition) => condition.split('='));
-const answer = text === '' ? null : JSON.parse(text);
+const hidden = (env.TOUR_HIDES ?? '')
+  .split('\n')
+  .filter((line) => line !== '')
+  .map((line) => line.split('='));
+const answer = text === '' || path === 'page' ? null : JSON.parse(text);
 
-if (answer?.code !== undefined && answer?.status >= 400) {
+if (path === 'page') printPage(text);
+else if (answer?.code !== undefined && answer?.status >= 400) {
   console.log(`  refused: ${answer.status} ${answer.code}`);
   for (const { pointer, code, detail } of answer.errors ?? [])
     console.log(`    ${pointer} ${code}: ${detail}`);
@@ -58,12 +65,23 @@ function print(names, items) {
   }
 }
 
+function printPage(html) {
+  const [, language] = /<html lang="([^"]*)"/.exec(html) ?? [];
+  const parts = html.matchAll(/<(h1|p|button)\b[^>]*>(.*?)<\/\1>/g);
+  console.log(`  language: ${language}`);
+  for (const [, tag, inner] of parts) {
+    const words = shown(inner.replace(/<[^>]*>/g, ''));
+    console.log(`  ${tag === 'button' ? `[ ${words} ]` : words}`);
+  }
+}
+
 function shown(value) {
   if (value === null || value === undefined || value === '') return '-';
   if (value.currency !== undefined && value.amount !== undefined)
     return `${value.amount} ${value.currency}`;
   const line = typeof value === 'object' ? JSON.stringify(value) : String(value);
-  return line
+  return hidden
+    .reduce((shorter, [what, word]) => shorter.replaceAll(what, word), line)
     .replace(/(\d{4}-\d\d-\d\dT\d\d:\d\d):\d\d(\.\d+)?Z/g, '$1Z')
     .replace(/https?:\/\/[^/\s]+\/l\/[\w-]+/g, 'https://…/l/…')
     .replaceAll('\n', ' / ');

@@ -33,6 +33,8 @@ export interface MessagesRow {
   state: MessageState | null;
   reason: string | null;
   messages: number;
+  /** Of them, those that a patient answered: by a reply, a tap or the form behind a link. */
+  replied: number;
   segments: number;
   cost: string;
   currency: string;
@@ -43,6 +45,8 @@ export interface MessagesTotals {
   /** Handed over to a provider, the inbox or the staff. */
   sent: number;
   delivered: number;
+  /** Answered by a patient. */
+  replied: number;
   suppressed: Record<string, number>;
   held: Record<string, number>;
   segments: number;
@@ -68,6 +72,7 @@ export const messagesColumns = [
   'state',
   'reason',
   'messages',
+  'replied',
   'segments',
   'cost',
   'currency',
@@ -107,12 +112,12 @@ async function countMessages(
   const { rows } = await sql<Omit<Count, 'day'> & { bucket: number }>`
     with facts as (
       select rule_id, channel, purpose, state, reason, coalesce(sent_at, scheduled_at) as at,
-             segments, cost_micros, cost_currency
+             replied_at, segments, cost_micros, cost_currency
       from messages
       where clinic_id = ${clinic.id} and (${ruleId}::uuid is null or rule_id = ${ruleId}::uuid)
       union all
       -- What was suppressed or held before it had a message.
-      select j.rule_id, null, r.definition ->> 'purpose', j.state, j.reason, j.due_at, null, null, null
+      select j.rule_id, null, r.definition ->> 'purpose', j.state, j.reason, j.due_at, null, null, null, null
       from journeys j join rules r on r.clinic_id = j.clinic_id and r.id = j.rule_id
       where j.clinic_id = ${clinic.id} and (${ruleId}::uuid is null or j.rule_id = ${ruleId}::uuid)
         and j.state in ('held', 'suppressed', 'cancelled', 'expired')
@@ -122,14 +127,14 @@ async function countMessages(
       select rule_id, channel, purpose, state, reason,
              width_bucket(at, ${bucketBounds(days)}::text::timestamptz[]) as bucket,
              coalesce(cost_currency, ${clinic.currency}) as currency,
-             count(*)::int as messages, coalesce(sum(segments), 0)::int as segments,
+             count(*)::int as messages, count(replied_at)::int as replied, coalesce(sum(segments), 0)::int as segments,
              coalesce(sum(cost_micros), 0)::bigint as "costMicros"
       from facts
       where at >= ${period.opensAt} and at < ${period.closesAt}
       group by 1, 2, 3, 4, 5, 6, 7
     )
     select c.rule_id as "ruleId", r.name, c.channel, c.purpose, c.bucket, c.state, c.reason, c.currency,
-           c.messages, c.segments, c."costMicros"
+           c.messages, c.replied, c.segments, c."costMicros"
     from counts c left join rules r on r.clinic_id = ${clinic.id} and r.id = c.rule_id
     order by c.bucket, r.name, c.rule_id, c.channel, c.purpose, c.state, c.reason, c.currency`.execute(
     trx,
@@ -142,11 +147,12 @@ function summarise(counts: readonly Count[], by: readonly MessageDimension[]): C
   const sums = new Map<string, Count>();
   for (const count of counts) {
     const kept = keep(count, new Set(by));
-    const { messages, segments, costMicros, ...key } = kept;
+    const { messages, replied, segments, costMicros, ...key } = kept;
     const sum = sums.get(JSON.stringify(key));
     if (sum === undefined) sums.set(JSON.stringify(key), kept);
     else {
       sum.messages += messages;
+      sum.replied += replied;
       sum.segments += segments;
       sum.costMicros += costMicros;
     }
@@ -165,6 +171,7 @@ function keep(count: Count, by: ReadonlySet<MessageDimension>): Count {
     reason: by.has('reason') ? count.reason : null,
     currency: count.currency,
     messages: count.messages,
+    replied: count.replied,
     segments: count.segments,
     costMicros: count.costMicros,
   };
@@ -184,6 +191,7 @@ function totalOf(counts: readonly Count[], currency: string): MessagesTotals {
     messages: sum(({ channel, messages }) => (channel === null ? 0 : messages)),
     sent: sum(({ state, messages }) => (sentStates.includes(state) ? messages : 0)),
     delivered: sum(({ state, messages }) => (deliveredStates.includes(state) ? messages : 0)),
+    replied: sum(({ replied }) => replied),
     suppressed: byReason(counts, 'suppressed'),
     held: byReason(counts, 'held'),
     segments: sum(({ segments }) => segments),

@@ -44,6 +44,7 @@ for (const engine of ['postgres', 'pglite'] as const) {
       purpose: 'care',
       day: '2026-06-30',
       reason: null,
+      replied: 0,
       segments: 0,
       cost: '0.00',
       currency: 'RUB',
@@ -73,6 +74,7 @@ for (const engine of ['postgres', 'pglite'] as const) {
       messages: 6,
       sent: 4,
       delivered: 2,
+      replied: 0,
       suppressed: { 'opted-out': 1, deceased: 1 },
       held: { 'no-consent': 1 },
       segments: 6,
@@ -85,6 +87,21 @@ for (const engine of ['postgres', 'pglite'] as const) {
 function sorted(row: object): [string, unknown][] {
   return Object.entries(row).sort(([one], [other]) => (one < other ? -1 : 1));
 }
+
+t.test('a report tells how many messages patients answered', async (t) => {
+  const { db } = await testDatabase(t);
+  const f = await reportFixture(db);
+  const patientId = await f.patient();
+  const at = '2026-06-01T09:00:00Z';
+  await f.message({ patientId, at, channel: 'sms', repliedAt: '2026-06-01T10:00:00Z' });
+  await f.message({ patientId, at, channel: 'sms', repliedAt: '2026-06-09T10:00:00Z' });
+  await f.message({ patientId, at, channel: 'sms' });
+  await f.message({ patientId, at, channel: 'email' });
+  const { data, totals } = await report(f, { by: ['channel'] });
+  t.match(new Set(data), new Set([{ channel: 'sms', messages: 3, replied: 2 }]));
+  t.match(new Set(data), new Set([{ channel: 'email', messages: 1, replied: 0 }]));
+  t.match(totals, { messages: 4, replied: 2 });
+});
 
 t.test('a report may count by less, and of one rule alone', async (t) => {
   const { db } = await testDatabase(t);

@@ -60,6 +60,7 @@ interface MessageOptions {
   costMicros?: number;
   currency?: string;
   segments?: number;
+  repliedAt?: string;
 }
 
 const sentStates: readonly MessageState[] = ['sent', 'delivered', 'read', 'failed'];
@@ -154,6 +155,8 @@ export async function reportFixture(
             client_ref: id,
             settled_at: endedStates.includes(state) ? at : null,
             segments: options.segments ?? null,
+            replied_at:
+              options.repliedAt === undefined ? null : Temporal.Instant.from(options.repliedAt),
             cost_micros: options.costMicros ?? null,
             cost_currency: options.costMicros === undefined ? null : (options.currency ?? currency),
             ...made,

@@ -107,10 +107,24 @@ export async function startWebhookSimulator(
     calls = [];
     taken = new Map();
   };
-  addControlRoutes(app, 'webhook', {
-    control,
-    messages: () => [...taken.values()].map(({ json }) => json),
-    clear,
+  await app.register(async (levers) => {
+    // Calls are kept as the bytes that were signed; levers are plain JSON.
+    levers.removeAllContentTypeParsers();
+    levers.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) =>
+      done(null, JSON.parse(String(body))),
+    );
+    addControlRoutes(levers, 'webhook', {
+      control,
+      messages: () => [...taken.values()].map(({ json }) => json),
+      clear,
+    });
+    levers.post<{ Body: { secrets: string[] } }>(
+      '/__sim/webhook/secrets',
+      async ({ body }, reply) => {
+        secrets = body.secrets;
+        return reply.code(204).send();
+      },
+    );
   });
 
   const tell = (body: object, id?: string) => {

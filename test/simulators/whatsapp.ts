@@ -75,6 +75,7 @@ export async function startWhatsappSimulator(
   const heardAtMs = new Map<string, number>();
   const phoneNumberId = options.phoneNumberId ?? '106540352242922';
   let webhookUrl = options.webhookUrl ?? null;
+  let templates = options.templates ?? null;
   let refusedAll: number | null = null;
   let messages: WhatsappMessage[] = [];
   let heard = 0;
@@ -100,7 +101,7 @@ export async function startWhatsappSimulator(
       const denied = deny(request, reply);
       if (denied) return denied;
       if (refusedAll !== null) return refuse(reply, refusedAll);
-      const content = readContent(request.body, options.templates ?? null);
+      const content = readContent(request.body, templates);
       if (typeof content === 'number') return refuse(reply, content);
       const to = `+${(request.body.to ?? '').replace('+', '')}`;
       const outcome = outcomes.get(to) ?? 'delivered';
@@ -218,6 +219,10 @@ export async function startWhatsappSimulator(
       return reply.code(204).send();
     },
   );
+  app.post<{ Body: Templates }>(`${at}/templates`, async ({ body }, reply) => {
+    templates = body;
+    return reply.code(204).send();
+  });
   app.post<{ Body: { url: string } }>(`${at}/webhook`, async ({ body }, reply) => {
     webhookUrl = body.url;
     return reply.code(204).send();

@@ -23,6 +23,10 @@ const query = {
 };
 
 const Count = Type.Integer({ minimum: 0 });
+const Replied = Type.Integer({
+  minimum: 0,
+  description: 'Those that a patient answered: by a reply, a tap or the form behind a link.',
+});
 const Decimal = Type.String({ description: 'A decimal.', examples: ['120.00'] });
 const Counts = Type.Record(Type.String(), Count, { description: 'By reason.' });
 
@@ -41,6 +45,7 @@ const MessagesReport = Type.Object(
         state: nullable(Type.String()),
         reason: nullable(Type.String()),
         messages: Count,
+        replied: Replied,
         segments: Count,
         cost: Decimal,
         currency: Type.String(),
@@ -50,6 +55,7 @@ const MessagesReport = Type.Object(
       messages: Count,
       sent: Count,
       delivered: Count,
+      replied: Replied,
       suppressed: Counts,
       held: Counts,
       segments: Count,
