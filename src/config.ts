@@ -59,6 +59,13 @@ export const configSchema = Type.Object({
         'Whether providers and webhooks may be reached over plain http and at private addresses. The default is `allow` on the embedded database and `deny` with `DATABASE_URL`.',
     }),
   ),
+  RETORNO_DATA_REGION: Type.Optional(
+    Type.String({
+      pattern: '^[A-Z]{2}$',
+      description:
+        'The country where the database lies, as two letters such as `RU`. Live clinics of countries that keep data at home are refused elsewhere; without it there is a warning ([policy](policy.md)).',
+    }),
+  ),
   RETORNO_LOG_LEVEL: Type.Union(
     (['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const).map((level) =>
       Type.Literal(level),
@@ -102,6 +109,8 @@ export interface Config {
   /** Without a slash at its end. */
   readonly publicUrl: string | null;
   readonly privateUrls: 'allow' | 'deny';
+  /** An ISO country; null where nobody said. */
+  readonly dataRegion: string | null;
   readonly logLevel: Static<typeof configSchema>['RETORNO_LOG_LEVEL'];
   readonly poolSize: number;
   readonly requestsPerSecond: number;
@@ -143,6 +152,7 @@ export function readConfig(environment: Environment = process.env): Config {
     secretKey: values.RETORNO_SECRET_KEY ? Buffer.from(values.RETORNO_SECRET_KEY, 'base64') : null,
     publicUrl: withoutSlash ?? null,
     privateUrls: values.RETORNO_PRIVATE_URLS ?? (values.DATABASE_URL ? 'deny' : 'allow'),
+    dataRegion: values.RETORNO_DATA_REGION ?? null,
     logLevel: values.RETORNO_LOG_LEVEL,
     poolSize: values.RETORNO_POOL_SIZE,
     requestsPerSecond: values.RETORNO_REQUESTS_PER_SECOND,

@@ -1,7 +1,14 @@
 /** The documents tell what the code does, and the code does what they tell. */
 import t from 'tap';
 import { configSchema } from '../src/config.ts';
+import type { Purpose } from '../src/database/tables.ts';
 import { errorCodes } from '../src/errors.ts';
+import {
+  type CountryPolicy,
+  countryPolicies,
+  countryPolicy,
+  type Hours,
+} from '../src/history/country-policy.ts';
 import { finalStates, messageStates, transitions } from '../src/outbox/message.ts';
 import { projectFiles, readProjectFile } from './support/project-files.ts';
 
@@ -47,6 +54,11 @@ t.test('docs/message-states.md marks the final states', async (t) => {
   t.same(marked, finalStates);
 });
 
+t.test('docs/policy.md has the row of every country, and no other', async (t) => {
+  const real = [...countryPolicies.values(), countryPolicy('')].map(policyCells);
+  t.same(rows('docs/policy.md'), real);
+});
+
 t.test('every command in a document exists', async (t) => {
   const targets = new Set(
     [...readProjectFile('Makefile').matchAll(/^([a-z-]+):/gm)].map((match) => match[1]),
@@ -69,6 +81,41 @@ function rows(document: string): string[][] {
     .filter((line) => line.startsWith('| `'))
     .map((line) => line.split('|').slice(1, -1))
     .map((cells) => cells.map((cell) => cell.trim().replaceAll('`', '')));
+}
+
+/** A country's row as docs/policy.md writes it. */
+function policyCells(row: CountryPolicy): string[] {
+  const consent = Object.entries(row.needsConsent).flatMap(([purpose, needs]) =>
+    needs ? [purpose] : [],
+  );
+  const demanded = Object.entries(row.mustInclude).flatMap(([purpose, demands]) =>
+    demands.length > 0 ? [`${purpose}: ${demands.join(', ')}`] : [],
+  );
+  return [
+    row.country ?? 'others',
+    hoursCell(row),
+    row.isLaw ? 'law' : 'default',
+    consent.join(', '),
+    demanded.join('; ') || '–',
+    row.marketingNeedsApprover ? 'yes' : 'no',
+    row.dataRegion ?? '–',
+    row.source,
+  ];
+}
+
+/** Purposes with the same hours are written once. */
+function hoursCell({ allowedHours }: CountryPolicy): string {
+  const byText = Map.groupBy(Object.keys(allowedHours) as Purpose[], (purpose) => {
+    const [weekday = null, , , , , saturday, sunday] = allowedHours[purpose];
+    const days = [weekday, saturday ?? null, sunday ?? null].map(hoursText);
+    return `Mon–Fri ${days[0]}, Sat ${days[1]}, Sun ${days[2]}`;
+  });
+  if (byText.size === 1) return [...byText.keys()].join();
+  return [...byText].map(([text, purposes]) => `${purposes.join(', ')}: ${text}`).join('; ');
+}
+
+function hoursText(hours: Hours | null): string {
+  return hours === null ? 'closed' : `${hours.start}–${hours.end}`;
 }
 
 /** `make x`, `npm start` and `npm run x` where they stand as code: a line of a block, or in backticks. */

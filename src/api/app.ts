@@ -30,6 +30,7 @@ import { optOutRoutes } from './routes/opt-outs.ts';
 import { ownClinicRoutes } from './routes/own-clinic.ts';
 import { patientHistoryRoutes } from './routes/patient-history.ts';
 import { patientRoutes } from './routes/patients.ts';
+import { policyRoutes } from './routes/policies.ts';
 import { recallRoutes } from './routes/recalls.ts';
 import { reportRoutes } from './routes/reports.ts';
 import { ruleRoutes } from './routes/rules.ts';
@@ -98,6 +99,7 @@ export async function buildApp(deps: AppDeps): Promise<App> {
   await app.register(systemRoutes(deps));
   await app.register(clinicRoutes(deps));
   await app.register(ownClinicRoutes(deps));
+  await app.register(policyRoutes(deps));
   await app.register(keyRoutes(deps));
   await app.register(eventRoutes(deps));
   await app.register(fhirRoutes(deps));

@@ -10,7 +10,8 @@ import type { AppDeps } from './deps.ts';
 
 /** Who asks. Every route names in its `config.access` whom it serves; one that names nobody is a fault of ours. */
 
-export type Access = Scope | 'operator' | 'public';
+/** `any`: whatever scopes a clinic's key has. */
+export type Access = Scope | 'any' | 'operator' | 'public';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -38,7 +39,7 @@ export async function addAuthentication(app: App, deps: AppDeps): Promise<void> 
     if (access === undefined) throw new Error('The route names nobody whom it serves.');
     if (access === 'operator') return checkOperator(request, deps.operatorKey);
     const caller = await callers.find(bearerOf(request));
-    if (!caller.scopes.includes(access)) {
+    if (access !== 'any' && !caller.scopes.includes(access)) {
       throw new AppError('forbidden', `This needs a key with the scope ${access}.`);
     }
     request.callerOrNull = caller;

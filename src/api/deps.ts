@@ -23,6 +23,8 @@ export interface AppDeps extends DispatchDeps, DeliverDeps, PlanDeps, IntakeDeps
   operatorKey: string;
   requestsPerSecond: number;
   trustProxy: readonly string[];
+  /** The country where the database lies; null where nobody said. */
+  dataRegion: string | null;
   callers: Callers;
   health: Health;
   metrics: Metrics;
@@ -40,6 +42,7 @@ export interface DepsTerms {
   privateUrls: 'allow' | 'deny';
   requestsPerSecond: number;
   trustProxy: readonly string[];
+  dataRegion?: string | null;
   fault: { name: string; hit: number } | null;
   /** Whether this process runs a scheduler. */
   ticks: boolean;
@@ -49,6 +52,7 @@ export function createDeps({ database, privateUrls, fault, ticks, ...terms }: De
   const health = createHealth({ ticks });
   const metrics = createMetrics(health);
   const deps = {
+    dataRegion: null,
     ...terms,
     ...database,
     http: httpClient({ allowPrivate: privateUrls === 'allow' }),

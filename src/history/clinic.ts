@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.ts';
-import { type ConsentTerms, consentTerms, type Hours } from './country-policy.ts';
+import type { Purpose } from '../database/tables.ts';
+import type { Demand, Hours } from './country-policy.ts';
 import type { HolidayPlace } from './holidays.ts';
 
 /** A clinic: whose data it is, where its days begin, and how often it may write to one person. */
@@ -45,9 +46,12 @@ export interface ClinicSettings {
   /** Hosts of the clinic's own pages: texts may link to them. */
   websites?: string[];
   openingHours?: Partial<Record<Weekday, Hours[]>>;
-  /** Where the clinic holds itself to more than its country does. */
+  /** Where the clinic departs from its country's row; `clinicPolicy` says what comes of it. */
   policy?: ClinicPolicy;
 }
+
+/** Null is closed; a weekday that is absent stays as it is in the country's row. */
+export type OwnHours = Partial<Record<Weekday, Hours | null>>;
 
 export interface ClinicPolicy {
   careNeedsConsent?: boolean;
@@ -55,6 +59,14 @@ export interface ClinicPolicy {
   respectHolidays?: boolean;
   /** A state or region with holidays of its own, such as SP of BR. */
   holidayRegion?: string;
+  allowedHours?: Partial<Record<Purpose, OwnHours>>;
+  needsConsent?: Partial<Record<'care' | 'marketing', boolean>>;
+  /** Each list takes the place of the country's. */
+  mustInclude?: Partial<Record<Purpose, Demand[]>>;
+  /** On what ground the clinic asks for less than its country does. */
+  reason?: string;
+  /** The person who answers for that. */
+  by?: string;
 }
 
 export const defaultSettings: ClinicSettings = Object.freeze({
@@ -69,17 +81,11 @@ export function clinicNow(clinic: Clinic, clock: Clock): Temporal.Instant {
   return clinic.testNow ?? clock.now();
 }
 
-/** What the country demands, and what the clinic demands of itself on top. */
-export function clinicConsentTerms(clinic: Clinic): ConsentTerms {
-  const terms = consentTerms(clinic.country);
-  return clinic.settings.policy?.careNeedsConsent ? { ...terms, careNeedsGrant: true } : terms;
-}
-
 /** The place whose holidays the clinic keeps; null where it keeps none. */
 export function holidayPlaceOf({
   country,
   settings,
-}: Pick<Clinic, 'country' | 'settings'>): HolidayPlace | null {
+}: Pick<Clinic, 'country'> & { settings: Pick<ClinicSettings, 'policy'> }): HolidayPlace | null {
   const { respectHolidays, holidayRegion } = settings.policy ?? {};
   return respectHolidays ? { country, region: holidayRegion ?? null } : null;
 }

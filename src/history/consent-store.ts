@@ -3,6 +3,7 @@ import type { Trx } from '../database/connect.ts';
 import type { ChannelName, ConsentChannel, ConsentState, Purpose } from '../database/tables.ts';
 import { uuidv7 } from '../uuid.ts';
 import { wakeClinic } from './clinic-work-store.ts';
+import type { ConsentTerms } from './country-policy.ts';
 import { lockAddresses, lockPatients } from './lock-store.ts';
 import { tellOptOut } from './opt-out-news-store.ts';
 import { markReplan } from './replan-store.ts';
@@ -268,7 +269,7 @@ export async function blockedByConsent(
   trx: Trx,
   clinicId: string,
   asks: readonly ConsentAsk[],
-  careNeedsGrant: boolean,
+  { careNeedsGrant, marketingNeedsGrant }: ConsentTerms,
 ): Promise<Map<string, ConsentBlock>> {
   if (asks.length === 0) return new Map();
   const { rows } = await sql<{ key: string; block: ConsentBlock }>`
@@ -301,7 +302,8 @@ export async function blockedByConsent(
             and s.created_at >= coalesce(c.evidence_at, '-infinity')
         ) as opted_out,
         a.channel <> 'webhook' and case a.purpose
-          when 'marketing' then coalesce(c.state, 'unknown') <> 'granted'
+          when 'marketing' then coalesce(c.state, 'unknown') = 'denied'
+            or (${marketingNeedsGrant}::boolean and coalesce(c.state, 'unknown') <> 'granted')
           when 'care' then coalesce(c.state, 'unknown') = 'denied'
             or (${careNeedsGrant}::boolean and coalesce(c.state, 'unknown') <> 'granted')
           else coalesce(c.state, 'unknown') = 'denied'

@@ -1,7 +1,7 @@
 import type { ConsentState, Purpose } from '../database/tables.ts';
 
 /**
- * What a country asks of a message, as data. A country without a row fails closed: narrow hours, and care
+ * What a country asks of a message and of a patient's data, as data. A country without a row fails closed: narrow hours, and care
  * only with consent. Nothing is ever appended to a text; what a text lacks is a warning when it is saved.
  */
 
@@ -22,7 +22,8 @@ export type WeekHours = readonly [
   Hours | null,
 ];
 
-export type Demand = 'clinic-name' | 'clinic-contact' | 'opt-out' | 'contraindications';
+export const demands = ['clinic-name', 'clinic-contact', 'opt-out', 'contraindications'] as const;
+export type Demand = (typeof demands)[number];
 
 export interface CountryPolicy {
   /** ISO 3166-1 alpha-2; null for countries without a row. */
@@ -34,6 +35,8 @@ export interface CountryPolicy {
   readonly mustInclude: Readonly<Record<Purpose, readonly Demand[]>>;
   /** A marketing rule is activated only with the name of a person who answers for it. */
   readonly marketingNeedsApprover: boolean;
+  /** The country in whose databases its citizens' data must be recorded first; null where no rule is known. */
+  readonly dataRegion: string | null;
   readonly source: string;
 }
 
@@ -47,14 +50,15 @@ const rows: readonly CountryPolicy[] = [
   {
     // Advertising by telecom networks needs prior consent and may not be sent without a person's part in
     // it; medical advertising carries the warning of contraindications. No quiet hours are known: the
-    // 230-FZ hours are about debts.
+    // 230-FZ hours are about debts. Citizens' data is first recorded in databases in Russia.
     country: 'RU',
     allowedHours: forAll(usualHours),
     isLaw: false,
     needsConsent: { care: true, marketing: true },
     mustInclude: { transactional: [], care: [], marketing: ['opt-out', 'contraindications'] },
     marketingNeedsApprover: true,
-    source: '38-FZ art. 18(1), 18(2) and 24(7); hours: our default',
+    dataRegion: 'RU',
+    source: '38-FZ art. 18(1), 18(2) and 24(7); data: 152-FZ art. 18(5); hours: our default',
   },
   {
     country: 'KZ',
@@ -63,6 +67,7 @@ const rows: readonly CountryPolicy[] = [
     needsConsent: { care: false, marketing: true },
     mustInclude: noDemands,
     marketingNeedsApprover: false,
+    dataRegion: null,
     source: 'No rule on hours is known to us; our default',
   },
   {
@@ -78,6 +83,7 @@ const rows: readonly CountryPolicy[] = [
     needsConsent: { care: true, marketing: true },
     mustInclude: optOutOfMarketing,
     marketingNeedsApprover: false,
+    dataRegion: null,
     source: 'Carrier rules in the Twilio guidelines for Brazil; LGPD (Lei 13.709/2018) art. 11',
   },
   {
@@ -92,6 +98,7 @@ const rows: readonly CountryPolicy[] = [
     needsConsent: { care: false, marketing: true },
     mustInclude: optOutOfMarketing,
     marketingNeedsApprover: false,
+    dataRegion: null,
     source: 'Ley 2300 de 2023',
   },
   {
@@ -101,6 +108,7 @@ const rows: readonly CountryPolicy[] = [
     needsConsent: { care: false, marketing: true },
     mustInclude: optOutOfMarketing,
     marketingNeedsApprover: false,
+    dataRegion: null,
     source: 'REPEP (Profeco) registry against advertising; hours: our default',
   },
   {
@@ -110,6 +118,7 @@ const rows: readonly CountryPolicy[] = [
     needsConsent: { care: false, marketing: true },
     mustInclude: optOutOfMarketing,
     marketingNeedsApprover: false,
+    dataRegion: null,
     source: 'Registro Nacional No Llame (Ley 26.951); hours: our default',
   },
   {
@@ -119,6 +128,7 @@ const rows: readonly CountryPolicy[] = [
     needsConsent: { care: false, marketing: true },
     mustInclude: optOutOfMarketing,
     marketingNeedsApprover: false,
+    dataRegion: null,
     source: 'SERNAC "No Molestar": the right to stop promotions; hours: our default',
   },
   {
@@ -134,6 +144,7 @@ const rows: readonly CountryPolicy[] = [
       marketing: ['clinic-name', 'clinic-contact', 'opt-out'],
     },
     marketingNeedsApprover: false,
+    dataRegion: null,
     source: 'TCPA, 47 CFR 64.1200(c)(1); health exemption, FCC 20-186',
   },
 ];
@@ -145,15 +156,16 @@ const withoutRow: CountryPolicy = {
   needsConsent: { care: true, marketing: true },
   mustInclude: optOutOfMarketing,
   marketingNeedsApprover: false,
+  dataRegion: null,
   source: 'No row for this country; our narrowest default',
 };
 
-/** All shipped rows; the default of countries without one is `countryPolicy` of any other code. */
+/** All shipped rows by country. */
 export const countryPolicies: ReadonlyMap<string, CountryPolicy> = new Map(
   rows.map((row) => [row.country ?? '', row]),
 );
 
-/** The row of a country by its two letters, else the closed default. */
+/** The row of a country by its two letters, else the closed default. What holds in a clinic is `clinicPolicy`. */
 export function countryPolicy(country: string): CountryPolicy {
   return countryPolicies.get(country.toUpperCase()) ?? withoutRow;
 }
@@ -166,8 +178,7 @@ export interface ConsentTerms {
 }
 
 /** A purpose that needs a grant goes only if granted; another goes unless denied. */
-export function consentTerms(country: string): ConsentTerms {
-  const { needsConsent } = countryPolicy(country);
+export function consentTerms({ needsConsent }: Pick<CountryPolicy, 'needsConsent'>): ConsentTerms {
   return {
     transactionalNeedsGrant: false,
     careNeedsGrant: needsConsent.care,
@@ -176,8 +187,12 @@ export function consentTerms(country: string): ConsentTerms {
 }
 
 /** Whether the consent that a patient gave for a purpose lets a message of it go. */
-export function consentAllows(purpose: Purpose, state: ConsentState, country: string): boolean {
-  const needsGrant = consentTerms(country)[`${purpose}NeedsGrant`];
+export function consentAllows(
+  purpose: Purpose,
+  state: ConsentState,
+  policy: Pick<CountryPolicy, 'needsConsent'>,
+): boolean {
+  const needsGrant = consentTerms(policy)[`${purpose}NeedsGrant`];
   return needsGrant ? state === 'granted' : state !== 'denied';
 }
 

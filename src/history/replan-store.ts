@@ -37,6 +37,20 @@ export async function markReplanOfWaiting(
     where clinic_id = ${clinicId} and next_at is not null`.execute(trx);
 }
 
+/** Everybody of whom a message is held for one of these reasons, the host's own messages too. */
+export async function markReplanOfHeld(
+  trx: Trx,
+  clinicId: string,
+  reasons: readonly string[],
+): Promise<void> {
+  await sql`
+    insert into replan (clinic_id, patient_id)
+    select distinct ${clinicId}::uuid, patient_id from messages
+    where clinic_id = ${clinicId} and state = 'held' and reason = any(${[...reasons]}::text[])`.execute(
+    trx,
+  );
+}
+
 /**
  * Takes marks by deleting them: whatever commits later leaves a mark of its own, so no change is missed.
  * @returns the distinct patients, at most `limit` marks' worth.

@@ -1,9 +1,10 @@
 import type { Purpose } from '../database/tables.ts';
 import { addToDay, isTimeOfDay, localDay, startOfDay, toInstant } from '../local-time.ts';
-import type { CountryPolicy, Hours } from './country-policy.ts';
+import type { EffectivePolicy } from './clinic-policy.ts';
+import type { Hours } from './country-policy.ts';
 import { type HolidayPlace, holidayOn } from './holidays.ts';
 
-/** When a message may leave: the clinic's send window and the country's hours, in the recipient's zone. */
+/** When a message may leave: the clinic's send window and the policy's hours, in the recipient's zone. */
 
 /** What holds for a clinic that has set no window, where the country's row names no hours of its own. */
 export const defaultSendWindow: Hours = Object.freeze({ start: '09:00', end: '21:00' });
@@ -14,7 +15,7 @@ export interface SendTerms {
   zone: string;
   /** As the clinic has set it; null when it never did, so that the country's defaults hold. */
   sendWindow: Hours | null;
-  policy: CountryPolicy;
+  policy: EffectivePolicy;
   /** For a notice of delay on the visit's day: the window is ignored, the hours of a law are not. */
   ignoresSendWindow?: boolean;
   /** Whose public holidays are closed; absent where they are days as others. */
@@ -92,18 +93,32 @@ function openingOn(day: string, terms: SendTerms): Opening | null {
 }
 
 function hoursOn(day: string, terms: SendTerms): Hours | null {
-  const { allowedHours, isLaw } = terms.policy;
-  const weekday = Temporal.PlainDate.from(day).dayOfWeek - 1;
-  const country = allowedHours[terms.purpose][weekday] ?? null;
-  if (!isLaw) return terms.ignoresSendWindow ? allDay : (terms.sendWindow ?? country);
-  if (country === null) return null;
-  return intersect(
-    country,
-    terms.ignoresSendWindow ? allDay : (terms.sendWindow ?? defaultSendWindow),
-  );
+  return hoursOfWeekday(Temporal.PlainDate.from(day).dayOfWeek - 1, terms);
 }
 
-function intersect(one: Hours, other: Hours): Hours | null {
+/**
+ * What holds on a weekday, Monday being 0; null is closed. Hours of a law and hours that the clinic set for
+ * that day bind: a send window narrows them. Others are defaults that it replaces.
+ */
+export function hoursOfWeekday(
+  weekday: number,
+  {
+    purpose,
+    policy,
+    sendWindow,
+    ignoresSendWindow,
+  }: Pick<SendTerms, 'purpose' | 'policy' | 'sendWindow' | 'ignoresSendWindow'>,
+): Hours | null {
+  const hours = policy.allowedHours[purpose][weekday] ?? null;
+  const isOwn = policy.ownHours?.[purpose][weekday] ?? false;
+  if (!policy.isLaw && !isOwn) return ignoresSendWindow ? allDay : (sendWindow ?? hours);
+  if (hours === null) return null;
+  const missingWindow = isOwn ? allDay : defaultSendWindow;
+  return intersect(hours, ignoresSendWindow ? allDay : (sendWindow ?? missingWindow));
+}
+
+/** What is within both; null where nothing is. */
+export function intersect(one: Hours, other: Hours): Hours | null {
   let { start, end } = one;
   if (other.start > start) start = other.start;
   if (other.end < end) end = other.end;

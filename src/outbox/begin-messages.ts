@@ -5,7 +5,8 @@ import type {
   ProviderAdapter,
 } from '../channels/channel.ts';
 import type { Trx } from '../database/connect.ts';
-import { type Clinic, clinicConsentTerms } from '../history/clinic.ts';
+import type { Clinic } from '../history/clinic.ts';
+import { clinicConsentTerms } from '../history/clinic-policy.ts';
 import { blockedByConsent } from '../history/consent-store.ts';
 import { formatHostId } from '../history/host-id.ts';
 import { defaultSource } from '../history/key.ts';
@@ -212,9 +213,9 @@ export async function judgeAll(
   const through = all.flatMap(({ throughId, ...facts }) =>
     throughId === null ? [] : [{ ...facts, key: `${facts.id} through`, patientId: throughId }],
   );
-  const { careNeedsGrant } = clinicConsentTerms(clinic);
+  const consent = clinicConsentTerms(clinic);
   const openings = new Map<string, Temporal.Instant | null>();
-  const blocks = await blockedByConsent(trx, clinic.id, [...asks, ...through], careNeedsGrant);
+  const blocks = await blockedByConsent(trx, clinic.id, [...asks, ...through], consent);
   return new Map(
     all.map((facts) => {
       const isStopped = blocks.get(`${facts.id} through`) === 'opted-out';

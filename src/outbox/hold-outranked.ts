@@ -1,6 +1,6 @@
 import type { Trx } from '../database/connect.ts';
 import type { Clinic } from '../history/clinic.ts';
-import { countryPolicy } from '../history/country-policy.ts';
+import { clinicPolicy } from '../history/clinic-policy.ts';
 import { nextOpening } from '../history/send-window.ts';
 import { addToDay, localDay, startOfDay } from '../local-time.ts';
 import { arbitrate, type Contender, capTermsOf, type Place } from './arbitrate.ts';
@@ -149,7 +149,7 @@ function turnOf(
     purpose,
     zone: timeZone ?? clinic.timeZone,
     sendWindow: clinic.settings.sendWindow,
-    policy: countryPolicy(clinic.country),
+    policy: clinicPolicy(clinic),
     ignoresSendWindow,
   });
 }

@@ -2,7 +2,7 @@ import type { Channel } from '../channels/channel.ts';
 import { wordSms } from '../channels/sms-wording.ts';
 import type { Trx } from '../database/connect.ts';
 import type { Clinic } from '../history/clinic.ts';
-import { countryPolicy } from '../history/country-policy.ts';
+import { clinicPolicy } from '../history/clinic-policy.ts';
 import { formatMicros } from '../money.ts';
 import { callingCode } from '../phone.ts';
 import { uuidv7 } from '../uuid.ts';
@@ -128,7 +128,7 @@ function adviceOn(
   clinic: Clinic,
   { publicUrl }: Pick<ChannelDeps, 'publicUrl'>,
 ): string[] {
-  const lacking = unmetDemands(body, purpose, countryPolicy(clinic.country));
+  const lacking = unmetDemands(body, purpose, clinicPolicy(clinic));
   const ownHosts = [new URL(publicUrl).hostname, ...(clinic.settings.websites ?? [])];
   const found = lintText(read, { channel, purpose, ownHosts });
   return [

@@ -1,6 +1,6 @@
 import type { ChannelName, Purpose } from '../database/tables.ts';
 import { type Clinic, holidayPlaceOf } from '../history/clinic.ts';
-import { countryPolicy } from '../history/country-policy.ts';
+import { clinicPolicy } from '../history/clinic-policy.ts';
 import type { SendTerms } from '../history/send-window.ts';
 import type { Guard } from './guard.ts';
 
@@ -29,7 +29,7 @@ export function sendTermsOf(
     purpose,
     zone: patientZone ?? clinic.timeZone,
     sendWindow: clinic.settings.sendWindow,
-    policy: countryPolicy(clinic.country),
+    policy: clinicPolicy(clinic),
     ignoresSendWindow: guard.sendWindow === false,
     ...(place !== null && { holidays: place }),
     ...(guard.greetedDay !== undefined && { greetedDay: guard.greetedDay }),

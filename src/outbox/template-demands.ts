@@ -20,13 +20,13 @@ const isMet: Readonly<Record<Demand, (said: Said) => boolean>> = {
 };
 
 /**
- * What the clinic's country asks of such a text and this one lacks: a warning when it is saved, since
+ * What the clinic's policy asks of such a text and this one lacks: a warning when it is saved, since
  * nothing is ever appended. The body is one that was checked.
  */
 export function unmetDemands(
   body: TemplateBody,
   purpose: Purpose,
-  policy: CountryPolicy,
+  policy: Pick<CountryPolicy, 'mustInclude'>,
 ): Demand[] {
   const words = [body.subject, body.text, body.html].join('\n');
   const said = { names: namesIn(compileBody(body)), words };

@@ -1,4 +1,5 @@
 import type { Clinic } from '../history/clinic.ts';
+import { clinicConsentTerms } from '../history/clinic-policy.ts';
 import type { ConsentBlock } from '../history/consent-store.ts';
 import { localDay } from '../local-time.ts';
 import { type ContactChoice, type ContactTerms, chooseContact } from './choose-contact.ts';
@@ -96,7 +97,10 @@ export const checks: readonly CheckRow[] = [
       Object.fromEntries(
         choice.contacts.map(({ channel }, at) => [channel, blocks[at] ?? 'allowed']),
       ),
-    wanted: ({ rule }) => rule.definition.purpose,
+    wanted: ({ rule: { definition } }, { clinic }) => ({
+      purpose: definition.purpose,
+      needsGrant: clinicConsentTerms(clinic)[`${definition.purpose}NeedsGrant`],
+    }),
   },
   {
     name: 'holdout',

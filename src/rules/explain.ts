@@ -2,7 +2,7 @@ import type { Trx } from '../database/connect.ts';
 import { notFound } from '../errors.ts';
 import { formatHostId } from '../history/host-id.ts';
 import { hostIdsOf } from '../history/patient-store.ts';
-import { closingHoliday, nextOpening } from '../history/send-window.ts';
+import { closingHoliday, hoursOfWeekday, nextOpening } from '../history/send-window.ts';
 import { addToDay, localDay, startOfDay } from '../local-time.ts';
 import { amountToMicros, formatMicros } from '../money.ts';
 import { findAnomalies } from '../outbox/anomaly-store.ts';
@@ -364,7 +364,12 @@ function windowCheck(
     choice.contacts.some(({ channel }) => !hasHours(channel));
   const holiday = closingHoliday(localDay(at, hours.zone), hours);
   const seen: SeenHours = { at: at.toString(), opensAt: opensAt?.toString() ?? null, holiday };
-  const wanted = { sendWindow: clinic.settings.sendWindow, purpose: definition.purpose };
+  const weekday = at.toZonedDateTimeISO(hours.zone).dayOfWeek - 1;
+  const wanted = {
+    sendWindow: clinic.settings.sendWindow,
+    purpose: definition.purpose,
+    hours: hoursOfWeekday(weekday, hours),
+  };
   return check('send-window', isOpen, 'send-window', seen, wanted);
 }
 

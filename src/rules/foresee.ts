@@ -1,5 +1,5 @@
 import type { Trx } from '../database/connect.ts';
-import { clinicConsentTerms } from '../history/clinic.ts';
+import { clinicConsentTerms } from '../history/clinic-policy.ts';
 import { blockedByConsent } from '../history/consent-store.ts';
 import { addToDay, localDay } from '../local-time.ts';
 import { capTermsOf } from '../outbox/arbitrate.ts';
@@ -264,12 +264,12 @@ async function gatherWaiting(
   const byId = new Map(rules.map((rule) => [rule.id, rule]));
   const dueUpTo = from.subtract({ milliseconds: 1 });
   const messages = await findWaitingMessages(trx, clinic.id, dueUpTo);
-  const { careNeedsGrant } = clinicConsentTerms(clinic);
+  const consent = clinicConsentTerms(clinic);
   const asks = messages.map(({ journeyId, step, id, purpose, channel, address }) => ({
     ...{ key: `${journeyId}/${step}/${channel}`, patientId: id },
     ...{ purpose, channel, address },
   }));
-  const blocks = await blockedByConsent(trx, clinic.id, asks, careNeedsGrant);
+  const blocks = await blockedByConsent(trx, clinic.id, asks, consent);
   const isPassing = (waiting: WaitingMessage) =>
     !blocks.has(`${waiting.journeyId}/${waiting.step}/${waiting.channel}`) &&
     (waiting.address !== null || needsNoAddress(waiting.channel)) &&
@@ -393,11 +393,11 @@ async function blockedSteps(
       }));
     });
   });
-  const { careNeedsGrant } = clinicConsentTerms(terms.clinic);
+  const consent = clinicConsentTerms(terms.clinic);
   const blocked = new Set<string>();
   for (let at = 0; at < asks.length; at += asksMax) {
     const part = asks.slice(at, at + asksMax);
-    const found = await blockedByConsent(trx, terms.clinic.id, part, careNeedsGrant);
+    const found = await blockedByConsent(trx, terms.clinic.id, part, consent);
     for (const key of found.keys()) blocked.add(key);
   }
   return blocked;

@@ -1,7 +1,7 @@
 import type { Trx } from '../database/connect.ts';
 import { notFound } from '../errors.ts';
 import type { Clinic } from '../history/clinic.ts';
-import { clinicConsentTerms } from '../history/clinic.ts';
+import { clinicConsentTerms } from '../history/clinic-policy.ts';
 import { findClinic } from '../history/clinic-store.ts';
 import { blockedByConsent, type ConsentBlock } from '../history/consent-store.ts';
 import { lastAllowedBefore, type SendTerms } from '../history/send-window.ts';
@@ -125,8 +125,8 @@ export async function askConsent(
       return [ask, { ...ask, key: `${index}/${at} through`, patientId: throughId }];
     }),
   );
-  const { careNeedsGrant } = clinicConsentTerms(clinic);
-  const blocked = await blockedByConsent(trx, clinic.id, flat, careNeedsGrant);
+  const consent = clinicConsentTerms(clinic);
+  const blocked = await blockedByConsent(trx, clinic.id, flat, consent);
   return asks.map(({ contacts }, index) =>
     contacts.map((_contact, at) => {
       const isStopped = blocked.get(`${index}/${at} through`) === 'opted-out';

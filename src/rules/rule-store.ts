@@ -5,8 +5,8 @@ import type { RulesTable } from '../database/tables.ts';
 import { AppError, invalid } from '../errors.ts';
 import { recordAudit } from '../history/audit-store.ts';
 import type { Clinic } from '../history/clinic.ts';
+import { clinicPolicy } from '../history/clinic-policy.ts';
 import { wakeClinic } from '../history/clinic-work-store.ts';
-import { countryPolicy } from '../history/country-policy.ts';
 import { localDay } from '../local-time.ts';
 import { type RenewedTerms, renewMessages } from '../outbox/message-store.ts';
 import { findTemplates, type Template } from '../outbox/template-store.ts';
@@ -247,7 +247,7 @@ export async function activateRule(
   const rule = await lockRule(trx, clinic.id, id);
   if (rule === null) return null;
   const needsName =
-    rule.definition.purpose === 'marketing' && countryPolicy(clinic.country).marketingNeedsApprover;
+    rule.definition.purpose === 'marketing' && clinicPolicy(clinic).marketingNeedsApprover;
   if (needsName && !by?.trim()) {
     throw invalid(
       '/by',

@@ -7,6 +7,7 @@ import { sql } from 'kysely';
 import type { Db } from '../../src/database/connect.ts';
 import { withClinic } from '../../src/database/with-clinic.ts';
 import { blockedByConsent, recordOptOut } from '../../src/history/consent-store.ts';
+import { consentTerms, countryPolicy } from '../../src/history/country-policy.ts';
 import { dispatchClinic } from '../../src/outbox/dispatch.ts';
 import { clinicIn, type OutboxClinic } from '../outbox/outbox-clinic.ts';
 import { seededRandom } from '../simulators/control.ts';
@@ -121,7 +122,7 @@ export const checkThenSend: Sender = async ({ db, clinicId, provider, clock }) =
     ...{ patientId: message.patientId, address: message.address },
   }));
   const blocked = await withClinic(db, clinicId, (trx) =>
-    blockedByConsent(trx, clinicId, asks, false),
+    blockedByConsent(trx, clinicId, asks, consentTerms(countryPolicy('CO'))),
   );
   for (const { id } of due) {
     const state = blocked.has(id) ? 'suppressed' : 'sent';

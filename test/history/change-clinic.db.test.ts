@@ -26,7 +26,9 @@ t.test('a clinic is changed while its messages are planned', async (t) => {
   let changed: Promise<unknown> = Promise.resolve();
   await withClinic(db, id, async (trx) => {
     await wakeClinic(trx, id, 'dispatch', earlier);
-    changed = withClinic(db, id, (own) => changeClinic(own, id, { name: 'Nueva' }, 'test', now));
+    changed = withClinic(db, id, (own) =>
+      changeClinic(own, id, { name: 'Nueva' }, 'test', now, null),
+    );
     changed.catch(() => {});
     await somebodyWaits(db);
     await wakeClinic(trx, id, 'plan', earlier);

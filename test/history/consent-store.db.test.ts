@@ -27,8 +27,9 @@ async function clinicWithPatients(t: Parameters<typeof intakeTest>[0], engine?: 
 }
 
 async function block(test: IntakeTest, ask: Omit<ConsentAsk, 'key'>, careNeedsGrant = false) {
+  const terms = { transactionalNeedsGrant: false, careNeedsGrant, marketingNeedsGrant: true };
   const blocks = await test.read((trx) =>
-    blockedByConsent(trx, test.clinic.id, [{ key: 'k', ...ask }], careNeedsGrant),
+    blockedByConsent(trx, test.clinic.id, [{ key: 'k', ...ask }], terms),
   );
   return blocks.get('k') ?? null;
 }

@@ -7,6 +7,7 @@ import { withClinic } from '../../src/database/with-clinic.ts';
 import type { Clinic } from '../../src/history/clinic.ts';
 import { createClinic } from '../../src/history/clinic-store.ts';
 import { blockedByConsent } from '../../src/history/consent-store.ts';
+import { consentTerms, countryPolicy } from '../../src/history/country-policy.ts';
 import { type LinkAction, signLink } from '../../src/link-token.ts';
 import { type IncomingReply, recordReply } from '../../src/replies/record-reply.ts';
 import { listTasks } from '../../src/replies/task-store.ts';
@@ -239,7 +240,8 @@ export async function replyClinic(
       purpose: Purpose = 'care',
     ) => {
       const ask = { key: 'it', patientId, address, channel, purpose };
-      const blocks = await run((trx) => blockedByConsent(trx, id, [ask], false));
+      const terms = consentTerms(countryPolicy('CO'));
+      const blocks = await run((trx) => blockedByConsent(trx, id, [ask], terms));
       return !blocks.has('it');
     },
   };

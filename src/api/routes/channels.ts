@@ -13,10 +13,12 @@ import {
   putChannel,
   resumeChannel,
 } from '../../outbox/channel-store.ts';
+import { channelWarnings } from '../../outbox/data-regions.ts';
 import type { App } from '../app-types.ts';
 import { atClinic } from '../at-clinic.ts';
 import type { AppDeps } from '../deps.ts';
 import { wholeListOf } from '../page.ts';
+import { Warning } from '../policy-words.ts';
 import { ChannelName, Instant, Money, nullable, strict } from '../words.ts';
 
 const Tariff = Type.Record(Type.String(), Type.String({ maxLength: 20 }), {
@@ -85,6 +87,9 @@ const ChannelOut = Type.Object(
       Type.Object({ reason: Type.String(), since: Instant, resumeAt: nullable(Instant) }),
     ),
     callbackUrl: Type.String({ description: 'Where the provider reports to.' }),
+    warnings: Type.Array(Warning, {
+      description: 'Such as a provider that takes data out of the region the country wants.',
+    }),
     updatedAt: Instant,
   },
   { title: 'Channel', description: 'A way to patients, and through whom.' },
@@ -117,9 +122,9 @@ export const channelRoutes = (deps: AppDeps) => async (app: App) => {
       },
     },
     async (request) => {
-      const { clinicId, run } = atClinic(deps, request);
+      const { clinic, clinicId, run } = atClinic(deps, request);
       const channels = await run((trx) => listChannels(trx, clinicId));
-      return { data: channels.map((channel) => toOut(deps, channel)), nextCursor: null };
+      return { data: channels.map((channel) => toOut(deps, clinic, channel)), nextCursor: null };
     },
   );
 
@@ -136,11 +141,11 @@ export const channelRoutes = (deps: AppDeps) => async (app: App) => {
       },
     },
     async (request) => {
-      const { clinicId, run } = atClinic(deps, request);
+      const { clinic, clinicId, run } = atClinic(deps, request);
       const name = channelOf(request.params.channel);
       const channel = await run((trx) => getChannel(trx, clinicId, name));
       if (channel === null) throw notFound('channel');
-      return toOut(deps, channel);
+      return toOut(deps, clinic, channel);
     },
   );
 
@@ -164,7 +169,7 @@ export const channelRoutes = (deps: AppDeps) => async (app: App) => {
       if (provider === null) throw invalid('/provider', 'missing', 'This field is required.');
       const wish = { ...request.body, provider };
       const stored = await run((trx) => putChannel(deps, trx, clinic, name, wish, now));
-      return toOut(deps, stored);
+      return toOut(deps, clinic, stored);
     },
   );
 
@@ -181,14 +186,14 @@ export const channelRoutes = (deps: AppDeps) => async (app: App) => {
       },
     },
     async (request) => {
-      const { clinicId, now, run } = atClinic(deps, request);
+      const { clinic, clinicId, now, run } = atClinic(deps, request);
       const name = channelOf(request.params.channel);
       const resumed = await run(async (trx) => {
         await resumeChannel(trx, clinicId, name, now);
         return getChannel(trx, clinicId, name);
       });
       if (resumed === null) throw notFound('channel');
-      return toOut(deps, resumed);
+      return toOut(deps, clinic, resumed);
     },
   );
 
@@ -241,7 +246,8 @@ function channelOf(name: string) {
   return known;
 }
 
-function toOut({ publicUrl }: AppDeps, { callbackId, paused, updatedAt, ...view }: ChannelView) {
+function toOut(deps: AppDeps, clinic: Clinic, channel: ChannelView) {
+  const { callbackId, paused, updatedAt, ...view } = channel;
   return {
     ...view,
     paused: paused && {
@@ -249,7 +255,8 @@ function toOut({ publicUrl }: AppDeps, { callbackId, paused, updatedAt, ...view 
       since: paused.since.toString(),
       resumeAt: paused.resumeAt?.toString() ?? null,
     },
-    callbackUrl: `${publicUrl}/v1/callbacks/${callbackId}`,
+    callbackUrl: `${deps.publicUrl}/v1/callbacks/${callbackId}`,
+    warnings: channelWarnings(deps, clinic, channel),
     updatedAt: updatedAt.toString(),
   };
 }

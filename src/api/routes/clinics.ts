@@ -6,6 +6,7 @@ import { recordAudit } from '../../history/audit-store.ts';
 import { changeClinic, checkChange } from '../../history/change-clinic.ts';
 import { type Clinic, clinicNow } from '../../history/clinic.ts';
 import { createClinic, deleteClinic, findClinic, listClinics } from '../../history/clinic-store.ts';
+import { checkDataRegion, dataRegionWarning } from '../../history/data-region.ts';
 import { defaultSource, scopes } from '../../history/key.ts';
 import { createKey } from '../../history/key-store.ts';
 import { seedTemplates } from '../../outbox/template-store.ts';
@@ -13,6 +14,7 @@ import { isUuid, uuidv7 } from '../../uuid.ts';
 import type { App } from '../app-types.ts';
 import type { AppDeps } from '../deps.ts';
 import { pageOf, pageQuery, pager, readInstant } from '../page.ts';
+import { Warning } from '../policy-words.ts';
 import { issueKey, KeyIn, NewKeyOut, withdrawKey } from './keys.ts';
 import { ClinicOut, ClinicPatch, clinicFields, toClinicOut } from './own-clinic.ts';
 
@@ -42,6 +44,7 @@ const NewClinicOut = Type.Object(
   {
     ...ClinicOut.properties,
     key: Type.String({ description: 'A key with all scopes, shown this once.' }),
+    warnings: Type.Array(Warning, { description: 'What somebody should look at.' }),
   },
   { title: 'NewClinic' },
 );
@@ -76,8 +79,10 @@ export const clinicRoutes = (deps: AppDeps) => async (app: App) => {
     },
     async (request, reply) => {
       const { clinic, key } = await foundClinic(deps, request.body);
+      const warning = dataRegionWarning(clinic.country, deps.dataRegion);
+      if (warning) deps.log.warn({ clinicId: clinic.id, code: warning.code }, warning.detail);
       reply.code(201);
-      return { ...toClinicOut(clinic), key };
+      return { ...toClinicOut(clinic), key, warnings: warning ? [warning] : [] };
     },
   );
 
@@ -132,7 +137,7 @@ export const clinicRoutes = (deps: AppDeps) => async (app: App) => {
       const clinic = await require(request.params.id);
       const now = clinicNow(clinic, deps.clock);
       const changed = await withClinic(deps.db, clinic.id, (trx) =>
-        changeClinic(trx, clinic.id, request.body, actor, now),
+        changeClinic(trx, clinic.id, request.body, actor, now, deps.dataRegion),
       );
       deps.callers.forget(clinic.id);
       return toClinicOut(changed ?? clinic);
@@ -207,6 +212,7 @@ async function foundClinic(
   { now, ...wish }: Static<typeof ClinicIn>,
 ): Promise<{ clinic: Clinic; key: string }> {
   checkChange({ timeZone: wish.timeZone });
+  checkDataRegion(wish, deps.dataRegion);
   const present = deps.clock.now();
   const testNow = readTestNow(wish, now, present);
   const id = uuidv7(present);

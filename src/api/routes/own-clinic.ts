@@ -1,4 +1,4 @@
-import { type Static, type TSchema, Type } from 'typebox';
+import { type Static, Type } from 'typebox';
 import { withClinic } from '../../database/with-clinic.ts';
 import { notFound } from '../../errors.ts';
 import { changeClinic } from '../../history/change-clinic.ts';
@@ -8,18 +8,10 @@ import { defaultSendWindow } from '../../history/send-window.ts';
 import type { App } from '../app-types.ts';
 import { callerOf } from '../authenticate.ts';
 import type { AppDeps } from '../deps.ts';
+import { Hours, orNull, overrideFields, overrideWishes } from '../policy-words.ts';
 
 const closed = { additionalProperties: false } as const;
 
-const Time = Type.String({
-  pattern: '^(?:(?:[01]\\d|2[0-3]):[0-5]\\d|24:00)$',
-  description: 'Local time, `00:00` to `24:00`.',
-  examples: ['09:00'],
-});
-const Hours = Type.Object(
-  { start: Time, end: Time },
-  { ...closed, description: 'From `start` until before `end`.' },
-);
 const OpeningHours = Type.Partial(
   Type.Object(Object.fromEntries(weekdays.map((day) => [day, Type.Array(Hours, { maxItems: 6 })]))),
   { ...closed, description: 'When the clinic is open, by weekday.' },
@@ -52,7 +44,8 @@ export const clinicFields = {
   currency: Type.String({ pattern: '^[A-Z]{3}$', description: 'ISO 4217.', examples: ['COP'] }),
 };
 
-const policyMeaning = 'Where the clinic holds itself to more than its country does.';
+const policyMeaning =
+  'Where the clinic departs from what its country asks. More may always be asked; less only with `reason` and `by`. `GET /v1/clinic/policy` shows what comes of it.';
 const policyFields = {
   careNeedsConsent: Type.Boolean({
     description: 'Recalls only with consent, also where the country does not ask for it.',
@@ -70,6 +63,11 @@ const policyFields = {
     examples: ['SP'],
   }),
 };
+
+export const policySetting = Type.Partial(Type.Object({ ...policyFields, ...overrideFields }), {
+  ...closed,
+  description: policyMeaning,
+});
 
 const capFields = {
   perDay: Type.Integer({
@@ -93,14 +91,11 @@ const householdCaps = Type.Object(capFields, {
 });
 
 const settingFields = {
-  sendWindow: Type.Object(
-    { start: Time, end: Time },
-    {
-      ...closed,
-      description: "When messages may leave, in the patient's zone; `00:00` to `24:00` is all day.",
-      examples: [{ start: '09:00', end: '21:00' }],
-    },
-  ),
+  sendWindow: Type.Object(Hours.properties, {
+    ...closed,
+    description: "When messages may leave, in the patient's zone; `00:00` to `24:00` is all day.",
+    examples: [{ start: '09:00', end: '21:00' }],
+  }),
   caps: Type.Object(
     {
       ...capFields,
@@ -147,16 +142,12 @@ const settingFields = {
     },
   ),
   openingHours: OpeningHours,
-  policy: Type.Partial(Type.Object(policyFields), { ...closed, description: policyMeaning }),
+  policy: policySetting,
 };
 
 type SettingName = keyof typeof settingFields;
 
 const clearable = <Name extends SettingName>(name: Name) => orNull(settingFields[name]);
-
-function orNull<Schema extends TSchema>(schema: Schema) {
-  return Type.Optional(Type.Union([schema, Type.Null()], { description: 'Null clears it.' }));
-}
 
 export const ClinicPatch = Type.Object(
   {
@@ -189,6 +180,7 @@ export const ClinicPatch = Type.Object(
           careNeedsConsent: orNull(policyFields.careNeedsConsent),
           respectHolidays: orNull(policyFields.respectHolidays),
           holidayRegion: orNull(policyFields.holidayRegion),
+          ...overrideWishes,
         },
         { ...closed, description: policyMeaning },
       ),
@@ -270,7 +262,7 @@ export const ownClinicRoutes = (deps: AppDeps) => async (app: App) => {
       const { clinicId, keyId, clinic } = callerOf(request);
       const now = clinicNow(clinic, deps.clock);
       const changed = await withClinic(deps.db, clinicId, (trx) =>
-        changeClinic(trx, clinicId, request.body, `key:${keyId}`, now),
+        changeClinic(trx, clinicId, request.body, `key:${keyId}`, now, deps.dataRegion),
       );
       deps.callers.forget(clinicId);
       if (changed === null) throw notFound('clinic');
