@@ -38,7 +38,7 @@ export interface Occasion {
   telegram: string | null;
   /** Where the backlog let it in: its `dueAt` is then of the day on which it entered. */
   entered?: { at: Temporal.Instant; wasDueAt: Temporal.Instant };
-  /** The next appointment after the due instant; null where there is none or the rule does not ask. */
+  /** The last appointment after the due instant, until which the way is not free; null where there is none or the rule does not ask. */
   appointmentAt: Temporal.Instant | null;
 }
 
@@ -168,18 +168,18 @@ function compose(
       p.active and p.deleted_at is null as "isActive", p.language, p.time_zone as "patientZone",
       p.preferred_channel as "preferredChannel", p.household, p.guardian_id is not null as "hasGuardian", p.sms_address as sms, p.email_address as email,
       p.whatsapp_address as whatsapp, p.telegram_address as telegram,
-      ${definition.unlessBooked ? nextAppointment(terms) : sql`null::timestamptz`} as "appointmentAt"
+      ${definition.unlessBooked ? lastAppointment(terms) : sql`null::timestamptz`} as "appointmentAt"
     from ${selection.from}
     cross join lateral (select ${selection.dueAt} as due_at, ${selection.dueDay} as due_day) c
     where ${selection.where} and c.due_at > ${window.after} and c.due_at <= ${window.upTo}
       and p.is_known and p.replaced_by is null and ${audience}`;
 }
 
-function nextAppointment({ clinic, now, asKnown }: SelectionTerms): RawBuilder<unknown> {
+function lastAppointment({ clinic, now, asKnown }: SelectionTerms): RawBuilder<unknown> {
   const isAhead = asKnown
     ? sql`f.start_at > c.due_at and ${wasBooked('f', sql`c.due_at`)}`
     : sql`f.start_at > greatest(c.due_at, ${now}::timestamptz) and f.status = any(${[...bookedStatuses]}::text[])`;
   return sql`(
-    select min(f.start_at) from appointments f
+    select max(f.start_at) from appointments f
     where f.clinic_id = ${clinic.id} and f.patient_id = p.id and f.deleted_at is null and ${isAhead})`;
 }

@@ -171,6 +171,9 @@ function consider(track: Track, occurrence: Occurrence, look: Look): void {
     track.blockedMs = null;
     limit = limitOf(track, occurrence, clocks);
   }
+  // A clock may be past the appointment's start already, and another not.
+  if (track.blockedMs !== null && occurrence.freedUntil)
+    limit.latestMs = Math.max(limit.latestMs, occurrence.freedUntil(lateMs));
   if (live.isSilent || !consents(look, occurrence)) return;
   if (earlyMs < limit.latestMs) {
     track.firstMs ??= tickMs;

@@ -38,6 +38,20 @@ t.test('after an appointment that is called off the time to catch up begins', as
   t.match(await clinic.messages(), [{ state: 'suppressed', reason: 'too-late' }]);
 });
 
+t.test('of two appointments the time to catch up begins with the last', async (t) => {
+  const clinic = await bookedClinic(t, '2026-03-09T10:00:00Z');
+  await makeAppointment(clinic.db, clinic.id, {
+    patientId: clinic.ann,
+    start: '2026-04-20T10:00:00Z',
+    bookedAt: '2026-03-02T10:00:00Z',
+  });
+  await change(clinic.db, clinic.id, [clinic.ann], sql`select`);
+  await clinic.plan('2026-03-02T12:00:00Z');
+  t.match(await clinic.messages(), [{ state: 'held', reason: 'future-appointment' }]);
+  const { rows } = await sql`select expires_at::text as until from messages`.execute(clinic.db);
+  t.same(rows, [{ until: '2026-05-04 10:00:00+00' }], 'nothing ends while the second one stands');
+});
+
 t.test('after an appointment that was missed the time to catch up begins', async (t) => {
   const clinic = await bookedClinic(t, '2026-05-20T10:00:00Z');
   await clinic.become('noshow');

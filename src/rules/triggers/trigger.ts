@@ -150,7 +150,7 @@ export interface Anchor {
   step?: string;
   /** The field whose value is asked about. */
   field?: string;
-  /** When the appointment is that stands, or stood, in the way. */
+  /** When the last appointment is that stands, or stood, in the way. */
   bookedUntil?: string;
   /** Since when none does, after one did. */
   freedAt?: string;
