@@ -267,8 +267,8 @@ export async function renderAll(
   );
 }
 
-function toSpoken({ id, patientId, guard }: GuardFacts): Spoken {
-  return { id, patientId, anchor: guard.anchor };
+function toSpoken({ id, patientId, guard, occurrence }: GuardFacts): Spoken {
+  return { id, patientId, anchor: guard.anchor, occurrence };
 }
 
 export function holdWithoutChannel(

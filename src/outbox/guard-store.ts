@@ -76,6 +76,7 @@ export interface GuardFacts {
   ruleId: string | null;
   journeyId: string | null;
   step: number | null;
+  occurrence: string | null;
   journeyContinues: boolean;
   patientId: string;
   purpose: Purpose;
@@ -176,13 +177,16 @@ export async function readGuardFacts(
         select c.address from patients q join patient_contact_points c on c.clinic_id = ${clinicId} and c.patient_id = q.id
         where q.clinic_id = ${clinicId} and q.household = asked.household and q.replaced_by is null
         union select asked.address`);
+  // A kept appointment stands for its visit where that is gone, under the same key.
+  const isAnchor = sql`(v.source = g.source and (v.external_id = g.id or v.appointment_id is not distinct from g.id)
+    or coalesce(m.occurrence in (v.occurrence, 'inactive:' || v.occurrence), false))`;
   const stops = (reason: string) => sql`coalesce(m.guard->'stopOn' ? ${sql.lit(reason)}, false)`;
   const journeyHas = (condition: ReturnType<typeof sql>) => sql`exists (
     select from messages j where j.clinic_id = ${clinicId} and j.journey_id = m.journey_id and ${condition})`;
   const { rows } = await sql<GuardFacts>`
     with ${given(clinicId, asked)}
     select m.id, m.lease_epoch as "leaseEpoch", m.attempt_no as "attemptNo", m.client_ref as "clientRef",
-      m.rule_id as "ruleId", m.journey_id as "journeyId", m.step, m.journey_continues as "journeyContinues",
+      m.rule_id as "ruleId", m.journey_id as "journeyId", m.step, m.occurrence, m.journey_continues as "journeyContinues",
       p.id as "patientId", m.purpose, m.channel, m.template, m.body, asked.address, cp.country as "addressCountry",
       m.guard, m.expires_at as "expiresAt", m.cancel_requested as "cancelRequested",
       m.reason as "lastReason",
@@ -215,7 +219,7 @@ export async function readGuardFacts(
         select from attendances v
         where v.clinic_id = ${clinicId} and v.patient_id = p.id
           and v.anchor_at > g.at and v.anchor_at <= ${now}
-          and not (v.source = g.source and (v.external_id = g.id or v.appointment_id is not distinct from g.id))
+          and not ${isAnchor}
           and case g.scope
             when 'same-practitioner' then v.practitioner_id = g."practitionerId"
             when 'same-service' then v.service_ids && array(select jsonb_array_elements_text(g."serviceIds"))
@@ -224,8 +228,7 @@ export async function readGuardFacts(
       case g.kind
         when 'visit' then exists (
           select from attendances v
-          where v.clinic_id = ${clinicId} and v.patient_id = p.id and v.source = g.source
-            and (v.external_id = g.id or v.appointment_id = g.id))
+          where v.clinic_id = ${clinicId} and v.patient_id = p.id and ${isAnchor})
         when 'appointment' then ap.deleted_at is null and coalesce(ap.start_revision = g.revision, false)
           and coalesce(ap.patient_id = p.id, false)
           and case coalesce(g.status, 'upcoming')

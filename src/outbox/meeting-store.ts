@@ -23,6 +23,8 @@ export interface Spoken {
   id: string;
   patientId: string;
   anchor: { kind: string; source: string; id: string } | undefined;
+  /** Of its rule: a kept appointment stands for a visit that is gone under the same one. */
+  occurrence?: string | null;
 }
 
 /**
@@ -36,17 +38,18 @@ export async function readMeetings(
   clinicZone: string,
   now: Temporal.Instant,
 ): Promise<Map<string, Meetings>> {
-  const asked = spoken.map(({ id, patientId, anchor }) => ({
+  const asked = spoken.map(({ id, patientId, anchor, occurrence }) => ({
     id,
     patient_id: patientId,
     kind: anchor?.kind,
     source: anchor?.source,
     anchor_id: anchor?.id,
+    occurrence,
   }));
   const { rows } = await sql<Row>`
     with asked as (
       select * from jsonb_to_recordset(${JSON.stringify(asked)}::jsonb) as a (id uuid, patient_id uuid, kind text,
-        source text, anchor_id text)
+        source text, anchor_id text, occurrence text)
     ), met as (
       select asked.id, 'visit' as kind, v.*
       from asked cross join lateral (
@@ -55,7 +58,8 @@ export async function readMeetings(
         from attendances v
         where v.clinic_id = ${clinicId} and v.patient_id = asked.patient_id and v.anchor_at <= ${now}
           and (asked.kind is distinct from 'visit'
-            or (v.source = asked.source and (v.external_id = asked.anchor_id or v.appointment_id = asked.anchor_id)))
+            or (v.source = asked.source and (v.external_id = asked.anchor_id or v.appointment_id = asked.anchor_id))
+            or asked.occurrence in (v.occurrence, 'inactive:' || v.occurrence))
         order by v.anchor_at desc limit 1
       ) v
       union all

@@ -179,6 +179,8 @@ export interface NewTimes {
   id: string;
   scheduledAt: Temporal.Instant;
   expiresAt: Temporal.Instant;
+  /** What must be true when it leaves, where that is another now. */
+  guard?: Guard;
 }
 
 /** Gives waiting messages new times; one that was held is looked at anew. @returns the ids that were still waiting. */
@@ -193,16 +195,19 @@ export async function rescheduleMessages(
     id: time.id,
     scheduled_at: time.scheduledAt,
     expires_at: time.expiresAt,
+    guard: time.guard ?? null,
   }));
   const { rows: moved } = await sql<{ id: string; next_at: Temporal.Instant | null }>`
     with chosen as (
-      select m.id, new.scheduled_at, new.expires_at
-      from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as new (id uuid, scheduled_at timestamptz, expires_at timestamptz)
+      select m.id, new.scheduled_at, new.expires_at, new.guard
+      from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as new (id uuid, scheduled_at timestamptz, expires_at timestamptz,
+        guard jsonb)
       join messages m on m.clinic_id = ${clinicId} and m.id = new.id and m.state in ('scheduled', 'held', 'retry')
       order by m.id for no key update of m
     )
     update messages m set state = 'scheduled', reason = null, scheduled_at = chosen.scheduled_at,
-      expires_at = chosen.expires_at, next_at = least(chosen.scheduled_at, chosen.expires_at), updated_at = ${now}
+      expires_at = chosen.expires_at, guard = coalesce(chosen.guard, m.guard),
+      next_at = least(chosen.scheduled_at, chosen.expires_at), updated_at = ${now}
     from chosen where m.clinic_id = ${clinicId} and m.id = chosen.id and m.state in ('scheduled', 'held', 'retry')
     returning m.id, m.next_at`.execute(trx);
   await wakeForEarliest(trx, clinicId, moved);

@@ -3,6 +3,7 @@ import type { Trx } from '../database/connect.ts';
 import { type ColumnTypes, rowSet } from '../database/row-set.ts';
 import type { JourneyState } from '../database/tables.ts';
 import { wakeClinic } from '../history/clinic-work-store.ts';
+import type { Guard } from '../outbox/guard.ts';
 import { withdrawMessages } from '../outbox/message-store.ts';
 import { uuidv7 } from '../uuid.ts';
 import type { Anchor } from './triggers/trigger.ts';
@@ -282,6 +283,7 @@ export interface HeldMessage {
   reason: string;
   nextAt: Temporal.Instant;
   expiresAt: Temporal.Instant;
+  guard: Guard;
 }
 
 /** Shows why waiting messages would not go now; the dispatcher asks again when they are due. */
@@ -294,12 +296,13 @@ export async function holdMessages(
   if (held.length === 0) return;
   const { rows } = await sql<{ next_at: Temporal.Instant }>`
     with chosen as (
-      select m.id, new.reason, new."nextAt", new."expiresAt"
-      from jsonb_to_recordset(${JSON.stringify(held)}::jsonb) as new (id uuid, reason text, "nextAt" timestamptz, "expiresAt" timestamptz)
+      select m.id, new.reason, new."nextAt", new."expiresAt", new.guard
+      from jsonb_to_recordset(${JSON.stringify(held)}::jsonb) as new (id uuid, reason text, "nextAt" timestamptz,
+        "expiresAt" timestamptz, guard jsonb)
       join messages m on m.clinic_id = ${clinicId} and m.id = new.id and m.state in ('scheduled', 'held', 'retry')
       order by m.id for no key update of m
     )
-    update messages m set state = 'held', reason = chosen.reason, expires_at = chosen."expiresAt",
+    update messages m set state = 'held', reason = chosen.reason, expires_at = chosen."expiresAt", guard = chosen.guard,
       next_at = least(greatest(chosen."nextAt", ${now}::timestamptz), chosen."expiresAt"), updated_at = ${now}
     from chosen where m.clinic_id = ${clinicId} and m.id = chosen.id and m.state in ('scheduled', 'held', 'retry')
     returning m.next_at`.execute(trx);

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { JourneyMessage, NewMessage } from '../outbox/message-store.ts';
 import { hasLeft, isWaiting } from './advance-journey.ts';
 import {
@@ -231,6 +232,8 @@ function refreshMessages(
   const isUnchanged =
     surplus.length + missing.length === 0 &&
     asked.occasion.dueAt.equals(journey.dueAt) &&
+    // A kept appointment may stand for a visit that was entered in error, and a visit for the appointment.
+    isDeepStrictEqual(asked.occasion.anchor, journey.anchor) &&
     expiresAt.equals(journey.expiresAt) &&
     decision.reason === journey.reason;
   // Where all that is wanted was ended for a reason of its own, what waits stays.
@@ -241,9 +244,16 @@ function refreshMessages(
   changes.messages.push(...missing);
   for (const { message, wanted: own } of kept) {
     const { id } = message;
-    const { scheduledAt } = own;
-    if (decision.outcome === 'due') changes.moved.push({ id, scheduledAt, expiresAt });
-    else changes.held.push({ id, reason: decision.reason ?? '', nextAt: scheduledAt, expiresAt });
+    const { scheduledAt, guard } = own;
+    if (decision.outcome === 'due') changes.moved.push({ id, scheduledAt, expiresAt, guard });
+    else
+      changes.held.push({
+        id,
+        reason: decision.reason ?? '',
+        nextAt: scheduledAt,
+        expiresAt,
+        guard,
+      });
   }
 }
 

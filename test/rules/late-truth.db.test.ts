@@ -240,3 +240,42 @@ t.test('a waiting message follows what its rule says now', async (t) => {
   const { body: whole } = await owner.get(`/v1/messages/${message?.id}`);
   t.match(whole, { ruleVersion: 2 });
 });
+
+const followUp = {
+  name: 'How are you?',
+  purpose: 'care',
+  trigger: { type: 'visit', after: 'P2D' },
+  steps: [
+    { channel: 'sms', template: 'visit' },
+    { channel: 'sms', template: 'visit', after: 'P1D' },
+  ],
+};
+
+for (const step of ['first', 'second'] as const) {
+  t.test(
+    `before the ${step} message a visit turns out to be an error, but its appointment was kept`,
+    async (t) => {
+      const { owner, at, messages, tell, book } = await clinic(t, []);
+      const text = '{{patient.name.given}}, {{visit.date}}';
+      await owner.put('/v1/templates/visit', {
+        purpose: 'care',
+        bodies: { sms: { es: { text } } },
+      });
+      const made = await owner.post('/v1/rules', followUp);
+      await owner.post(`/v1/rules/${made.body.id}/activate`);
+      const attended = { start: '2026-01-06T10:00:00Z', createdAt: '2026-01-05T12:00:00Z' };
+      await book('a1', '01-05T12:00:00', attended);
+      await at('01-06T12:00:00');
+      const visit = { id: 'v1', patientId: 'ana', appointmentId: 'a1', start: attended.start };
+      const end = '2026-01-06T11:00:00Z';
+      await tell('visit.upserted', '01-06T11:00:00', { ...visit, end, status: 'finished' });
+      await book('a1', '01-06T11:30:00', { ...attended, status: 'fulfilled' });
+      await at(step === 'first' ? '01-07T12:00:00' : '01-08T20:00:00');
+      await tell('visit.deleted', step === 'first' ? '01-07T11:00:00' : '01-08T19:00:00', {
+        id: 'v1',
+      });
+      await at('01-09T20:00:00');
+      t.same(await messages(), ['delivered', 'delivered']);
+    },
+  );
+}
