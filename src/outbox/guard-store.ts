@@ -90,6 +90,7 @@ export interface GuardFacts {
   cancelRequested: boolean;
   /** Why it was held when it was last looked at. */
   lastReason: string | null;
+  lastJudgedAt: Temporal.Instant;
   isDeceased: boolean;
   isActive: boolean;
   family: string | null;
@@ -189,7 +190,7 @@ export async function readGuardFacts(
       m.rule_id as "ruleId", m.journey_id as "journeyId", m.step, m.occurrence, m.journey_continues as "journeyContinues",
       p.id as "patientId", m.purpose, m.channel, m.template, m.body, asked.address, cp.country as "addressCountry",
       m.guard, m.expires_at as "expiresAt", m.cancel_requested as "cancelRequested",
-      m.reason as "lastReason",
+      m.reason as "lastReason", m.updated_at as "lastJudgedAt",
       p.deceased as "isDeceased",
       p.active and p.deleted_at is null as "isActive",
       p.family, p.given, p.middle, p.preferred, p.name_text as "nameText",

@@ -246,11 +246,17 @@ async function keepToDay(
   { trx, clinic, now, verdicts, stayers }: LimitTerms,
 ): Promise<void> {
   if (first.length === 0) return;
+  const mine = new Set(first.flatMap(({ facts }) => facts.journeyId ?? []));
   const chosen =
     left <= 0
       ? new Set<string>()
-      : await findMostOverdue(trx, clinic.id, { ruleId, now, limit: left, except: stayers });
-  const mine = new Set(first.map(({ facts }) => facts.journeyId));
+      : await findMostOverdue(trx, clinic.id, {
+          ruleId,
+          now,
+          limit: left,
+          going: mine,
+          except: stayers,
+        });
   const keepsForOthers = [...chosen].some((id) => !mine.has(id));
   const held = keepsForOthers ? heldForTurn : heldUntilTomorrow;
   for (const { facts } of first) {

@@ -111,7 +111,19 @@ function judgeHours(facts: GuardFacts, terms: JudgeTerms): Verdict | null {
   if (opening !== null && Temporal.Instant.compare(opening, now) <= 0) return null;
   if (opening === null || Temporal.Instant.compare(opening, facts.expiresAt) >= 0)
     return { state: 'expired', reason: 'send-window' };
-  return { state: 'held', reason: 'send-window', until: opening };
+  return { state: 'held', reason: reasonAtNight(facts, terms), until: opening };
+}
+
+const reasonsOfDay: readonly HeldReason[] = ['frequency-cap', 'lower-priority', 'daily-limit'];
+
+/** What a day had no place for waits for that reason until the day is over, whatever has it looked at by night. */
+function reasonAtNight(
+  { lastReason, lastJudgedAt }: GuardFacts,
+  { clinic: { timeZone }, now }: JudgeTerms,
+): HeldReason {
+  const ofDay = reasonsOfDay.find((reason) => reason === lastReason);
+  const isToday = localDay(lastJudgedAt, timeZone) === localDay(now, timeZone);
+  return ofDay !== undefined && isToday ? ofDay : 'send-window';
 }
 
 function openingFor(

@@ -125,15 +125,30 @@ export interface OverdueQuestion {
   ruleId: string;
   now: Temporal.Instant;
   limit: number;
-  /** Journeys that are not asked about. */
+  /** Journeys that would go now. */
+  going: ReadonlySet<string>;
+  /** Journeys of which it is known that nothing goes now. */
   except: ReadonlySet<string>;
 }
 
-/** The most overdue of all that wait now for their first contact by a rule, on whatever channel. */
+/** What a message waits for that may be over by the next look at it. */
+const passing = [
+  'send-window',
+  'lower-priority',
+  'frequency-cap',
+  'daily-limit',
+  'budget',
+  'capacity',
+];
+
+/**
+ * The most overdue of all that wait now for their first contact by a rule, on whatever channel. What something of its
+ * own keeps back, such as a consent that is missing, takes nobody's place.
+ */
 export async function findMostOverdue(
   trx: Trx,
   clinicId: string,
-  { ruleId, now, limit, except }: OverdueQuestion,
+  { ruleId, now, limit, going, except }: OverdueQuestion,
 ): Promise<Set<string>> {
   const { rows } = await sql<{ id: string }>`
     select j.id from journeys j
@@ -141,7 +156,8 @@ export async function findMostOverdue(
         select m.journey_id from messages m
         where m.clinic_id = ${clinicId} and m.rule_id = ${ruleId}
           and m.state = any(${[...withdrawableStates]}::text[])
-          and (m.next_at <= ${now} or m.state = 'claimed') and m.expires_at > ${now})
+          and (m.next_at <= ${now} or m.state = 'claimed') and m.expires_at > ${now}
+          and (m.state <> 'held' or m.reason = any(${passing}::text[]) or m.journey_id = any(${[...going]}::uuid[])))
       and j.id <> all(${[...except]}::uuid[])
       and not exists (
         select from messages b where b.clinic_id = ${clinicId} and b.journey_id = j.id and b.attempt_no > 0)

@@ -178,7 +178,9 @@ function obstacleOf(
   if (decision.reason !== 'future-appointment' || appointmentAt === null) return decision;
   const later = decide({ ...asked, occasion: { ...asked.occasion, appointmentAt: null } }, terms);
   if (later.outcome === 'due') return null;
-  return Temporal.Instant.compare(appointmentAt, upTo) > 0 ? decision : later;
+  // A greeting is too late when that appointment is over.
+  const isOverInTime = !isAfter(appointmentAt, upTo) && isAfter(asked.expiresAt, appointmentAt);
+  return isOverInTime ? later : decision;
 }
 
 function addDue(

@@ -94,9 +94,8 @@ export function planOccasion(asked: Case, terms: CheckTerms): NewPlan | null {
     dueAt: occasion.dueAt,
     expiresAt,
     step: choice.step,
-    holdout: decision.reason === 'holdout',
     ...entrance(occasion),
-    ...standing(decision, expiresAt),
+    ...standing(decision, asked),
   };
   return { journey, toMessages: (journeyId) => firstMessages(asked, decision, journeyId, terms) };
 }
@@ -105,14 +104,19 @@ function entrance({ entered }: Case['occasion']): Pick<Journey, 'enteredAt' | 'w
   return { enteredAt: entered?.at ?? null, wasDueAt: entered?.wasDueAt ?? null };
 }
 
-type JourneyStanding = Pick<Journey, 'state' | 'reason' | 'nextAt'>;
+type JourneyStanding = Pick<Journey, 'state' | 'reason' | 'nextAt' | 'holdout'>;
 
-/** What is planned is looked at again when it would be too late, to close it. */
-function standing({ outcome, reason }: Decision, expiresAt: Temporal.Instant): JourneyStanding {
+/** What is planned is looked at again when it would be too late, to close it; who is booked, when that is over. */
+function standing(
+  { outcome, reason }: Decision,
+  { expiresAt, occasion }: Pick<Case, 'expiresAt' | 'occasion'>,
+): JourneyStanding {
+  const holdout = reason === 'holdout';
   if (outcome === 'suppressed' || outcome === 'expired')
-    return { state: outcome, reason, nextAt: null };
-  if (outcome === 'held') return { state: 'held', reason, nextAt: expiresAt };
-  return { state: 'planned', reason: null, nextAt: expiresAt };
+    return { state: outcome, reason, nextAt: null, holdout };
+  if (outcome === 'due') return { state: 'planned', reason: null, nextAt: expiresAt, holdout };
+  const freeAt = reason === 'future-appointment' ? occasion.appointmentAt : null;
+  return { state: 'held', reason, nextAt: earlier(freeAt ?? expiresAt, expiresAt), holdout };
 }
 
 const messageStates = {
@@ -130,8 +134,9 @@ function firstMessages(
   waiting: readonly JourneyMessage[] = [],
 ): NewMessage[] {
   const { rule, occasion, expiresAt, choice } = asked;
-  // Who is held out is not to be seen in any channel.
-  if (decision.reason === 'holdout') return [];
+  // Who is held out is not to be seen in any channel, nor to be let go by it when nothing else is in the way.
+  const isHeldOut = asked.arm === 'holdout' && decision.outcome === 'held';
+  if (isHeldOut || decision.reason === 'holdout') return [];
   const step = {
     rule,
     journeyId,
@@ -226,6 +231,7 @@ function refreshMessages(
   changes: Changes,
 ): void {
   const { expiresAt, choice } = asked;
+  const change = { ...changed(journey, asked, decision), step: choice.step };
   const waiting = messages.filter(isWaiting);
   const wanted = firstMessages(asked, decision, journey.id, terms, waiting);
   const { kept, surplus, missing, inTheWay } = compareMessages(messages, wanted);
@@ -236,9 +242,13 @@ function refreshMessages(
     isDeepStrictEqual(asked.occasion.anchor, journey.anchor) &&
     expiresAt.equals(journey.expiresAt) &&
     decision.reason === journey.reason;
+  if (isUnchanged) {
+    if (!isSameInstant(change.nextAt, journey.nextAt)) changes.updates.set(journey.id, change);
+    return;
+  }
   // Where all that is wanted was ended for a reason of its own, what waits stays.
-  if (isUnchanged || kept.length + missing.length === 0) return;
-  changes.updates.set(journey.id, { ...changed(journey, asked, decision), step: choice.step });
+  if (messages.length > 0 && kept.length + missing.length === 0) return;
+  changes.updates.set(journey.id, change);
   changes.withdrawn.push(...surplus.map(({ id }) => ({ id, ...replacedEnd })));
   changes.dropped.push(...inTheWay.map(({ id }) => id));
   changes.messages.push(...missing);
@@ -267,8 +277,12 @@ function changed(
     ...journey,
     ...{ anchor, dueAt, expiresAt },
     ...entrance(occasion),
-    ...standing(decision, expiresAt),
+    ...standing(decision, { occasion, expiresAt }),
   };
+}
+
+function isSameInstant(one: Temporal.Instant | null, other: Temporal.Instant | null): boolean {
+  return one === null || other === null ? one === other : one.equals(other);
 }
 
 /** Ends that a correction of history can undo; a host's own cancellation is none of them. */
@@ -308,9 +322,7 @@ export function bringBack(
 ): void {
   const { choice } = asked;
   changes.revived.push(journey.id);
-  const holdout = decision.reason === 'holdout';
-  const change = { ...changed(journey, asked, decision), step: choice.step, holdout };
-  changes.updates.set(journey.id, change);
+  changes.updates.set(journey.id, { ...changed(journey, asked, decision), step: choice.step });
   changes.messages.push(...firstMessages(asked, decision, journey.id, terms));
 }
 

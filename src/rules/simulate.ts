@@ -339,14 +339,14 @@ function contactsOf(addresses: readonly string[], day: string, { books }: State)
   };
 }
 
-/** First contacts beyond the day of their rule, the least overdue. */
+/** First contacts beyond the day of their rule: of those whose turn comes together, the least overdue. */
 function overPerDay(going: readonly Candidate[], { contactsOfDay }: State): Candidate[] {
   const first = going.filter(({ item }) => item.isFirst);
   return [...Map.groupBy(first, ({ item }) => item.rule.id)].flatMap(([ruleId, wanting]) => {
     const most = wanting[0]?.item.rule.definition.limits?.perDay;
     if (most === undefined) return [];
     const left = Math.max(0, most - (contactsOfDay.get(ruleId) ?? 0));
-    return wanting.toSorted(byDue).slice(left);
+    return wanting.toSorted(byTurnAndDue).slice(left);
   });
 }
 
@@ -354,7 +354,12 @@ function countFirst({ isFirst, rule }: Item, { contactsOfDay }: State): void {
   if (isFirst) contactsOfDay.set(rule.id, (contactsOfDay.get(rule.id) ?? 0) + 1);
 }
 
-/** As the dispatcher gives away a rule's day. */
+/** As the dispatcher gives away a rule's day: whose window opens first asks first. */
+function byTurnAndDue(one: Candidate, other: Candidate): number {
+  return Temporal.Instant.compare(one.turn, other.turn) || byDue(one, other);
+}
+
+/** The longest due first. */
 function byDue(one: Candidate, other: Candidate): number {
   const order = Temporal.Instant.compare(one.item.since, other.item.since);
   if (order !== 0 || one.item.patientId === other.item.patientId)

@@ -38,6 +38,8 @@ interface Track extends Expected {
   isOpen: boolean;
   /** It went under another record. */
   isDone: boolean;
+  /** When it was last there to be looked at. */
+  lookedMs: number | null;
 }
 
 /** By rule, patient and occurrence. */
@@ -70,6 +72,7 @@ function createBook(zone: string, clocks: Clocks) {
   const tracks = new Map<string, Track>();
   const live = new Map<string, Live>();
   const changed = new Set<string>();
+  let previousMs = Number.NEGATIVE_INFINITY;
   return {
     tracks,
     learn: (event: Told) => {
@@ -92,9 +95,11 @@ function createBook(zone: string, clocks: Clocks) {
             tickMs,
             live: one,
             clocks,
+            previousMs,
           });
         }
       }
+      previousMs = tickMs;
     },
   };
 }
@@ -122,7 +127,7 @@ function trackOf(tracks: Map<string, Track>, patientId: string, occurrence: Occu
   const track: Track = {
     ...{ rule, patientId, key, dueMs, expiresMs },
     ...{ firstMs: null, lastMs: 0, mustMs: null, isExpired: false },
-    ...{ blockedMs: null, freed: null, isOpen: false, isDone: false },
+    ...{ blockedMs: null, freed: null, isOpen: false, isDone: false, lookedMs: null },
   };
   tracks.set(name, track);
   return track;
@@ -145,6 +150,8 @@ interface Look {
   known: Known;
   id: string;
   tickMs: number;
+  /** The tick before, at which somebody looked. */
+  previousMs: number;
   live: Live;
   clocks: Clocks;
 }
@@ -156,12 +163,19 @@ function consider(track: Track, occurrence: Occurrence, look: Look): void {
   const mayBeBlocked = occurrence.freedUntil && live.bookedStarts.some((ms) => ms > earlyMs);
   const isBlocked = occurrence.freedUntil && live.bookedStarts.some((ms) => ms > lateMs);
   let limit = limitOf(track, occurrence, clocks);
-  if (track.blockedMs === null && earlyMs >= limit.latestMs) {
+  const isLate = track.blockedMs === null && earlyMs >= limit.latestMs;
+  const isNew = track.lookedMs !== look.previousMs;
+  track.lookedMs = tickMs;
+  // What was known before was wrong. An appointment stands in its way now, and its limit begins after that; whether it
+  // did when the limit passed, the words leave open.
+  const isRevived = isLate && isNew && mayBeBlocked && !track.isOpen;
+  if (isRevived) track.isOpen = true;
+  if (isLate && !isRevived) {
     if (track.firstMs === null && isShown(occurrence, tickMs)) track.isExpired = true;
     track.isOpen = true;
     return;
   }
-  if (isBlocked) {
+  if (isBlocked || isRevived) {
     track.blockedMs = tickMs;
     track.freed = null;
     return;

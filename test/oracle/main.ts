@@ -9,6 +9,7 @@ import { migrateToLatest } from '../../src/database/migrate.ts';
 import { createProgress } from '../../src/progress.ts';
 import { formatTable } from '../../src/text-table.ts';
 import { createDatabase, dropDatabase, startPostgres } from '../support/postgres-server.ts';
+import { caseFile } from './case-file.ts';
 import { controls, isFoundOut } from './controls.ts';
 import { faultNames, faultsOf } from './judge.ts';
 import { type PlayOptions, type PlayResult, playWorld } from './replicas.ts';
@@ -43,9 +44,11 @@ try {
   for (let seed = firstSeed; seed < firstSeed + seeds; seed += 1) {
     const result = await run(`seed ${seed}`, { ...size, ...shares, seed });
     const faults = faultsOf(result.verdict);
-    for (const { zone, verdict } of result.zones)
-      for (const fault of faultsOf(verdict).slice(0, faultsShown))
-        process.stdout.write(`  ${zone}: ${fault}\n`);
+    for (const zone of result.zones)
+      for (const fault of faultsOf(zone.verdict).slice(0, faultsShown)) {
+        const lines = caseFile(zone, fault).map((line) => `    ${line}\n`);
+        process.stdout.write(`  ${zone.zone}: ${fault}\n${lines.join('')}`);
+      }
     if (faults.length > 0) isGood = false;
     rows.push(rowOf(String(seed), result));
   }

@@ -8,7 +8,7 @@ import { findClinic } from '../../src/history/clinic-store.ts';
 import { recordOptOut } from '../../src/history/consent-store.ts';
 import { type IntakeDeps, recordEvents } from '../../src/intake/record-events.ts';
 import { makeClinic, makeRule } from '../support/factory.ts';
-import { type Clocks, expectedOf } from './expect.ts';
+import { type Clocks, type Expected, expectedOf } from './expect.ts';
 import { createFleet, type FleetCounts, lookEveryMs, looksMax } from './fleet.ts';
 import { type Delivery, type Journey, judge, together, type Verdict } from './judge.ts';
 import { ruleNames, rules } from './rules.ts';
@@ -37,6 +37,20 @@ export interface PlayOptions extends Size {
   report?: (done: number, total: number, note: string) => void;
 }
 
+/** A clinic after the last day: what went wrong, and what it is seen by. */
+export interface PlayedZone {
+  zone: string;
+  verdict: Verdict;
+  expected: ReadonlyMap<string, Expected>;
+  told: readonly Told[];
+  seen: Seen;
+}
+
+export interface Seen {
+  deliveries: Delivery[];
+  journeys: Journey[];
+}
+
 /** What a scheduler of another kind would do wrong. */
 export type Control =
   /** Nobody hears of changed patients. */
@@ -49,8 +63,7 @@ export type Control =
 export interface PlayResult extends FleetCounts {
   verdict: Verdict;
   seconds: number;
-  /** What went wrong, by clinic. */
-  zones: { zone: string; verdict: Verdict }[];
+  zones: PlayedZone[];
 }
 
 const skewsMs = [-90_000, 0, 90_000];
@@ -82,7 +95,7 @@ export async function playWorld(options: PlayOptions): Promise<PlayResult> {
       const expected = expectedOf(world, clinic, clocks);
       const seen = await readClinic(db, id, names);
       const verdict = judge(expected, seen.deliveries, seen.journeys, { clocks, endMs });
-      zones.push({ zone: clinic.zone, verdict });
+      zones.push({ zone: clinic.zone, verdict, expected, told: clinic.told, seen });
     }
     const verdict = together(zones.map((zone) => zone.verdict));
     return { ...fleet.counts, verdict, zones, seconds: (performance.now() - started) / 1000 };
@@ -227,7 +240,7 @@ async function readClinic(
   db: Db,
   clinicId: string,
   names: ReadonlyMap<string, string>,
-): Promise<{ deliveries: Delivery[]; journeys: Journey[] }> {
+): Promise<Seen> {
   const named = <T extends Row>(row: T) => ({ ...row, rule: names.get(row.ruleId) ?? row.ruleId });
   return withClinic(db, clinicId, async (trx) => {
     const journeys = await sql<Row & { state: string; expiresMs: number }>`

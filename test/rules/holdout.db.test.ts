@@ -7,7 +7,7 @@ import { explainRule } from '../../src/rules/explain.ts';
 import { previewRule } from '../../src/rules/preview.ts';
 import { updateRule } from '../../src/rules/rule-store.ts';
 import { uuidv7 } from '../../src/uuid.ts';
-import { change, makePatient, makeRule, makeVisit } from '../support/factory.ts';
+import { change, makeAppointment, makePatient, makeRule, makeVisit } from '../support/factory.ts';
 import { type RulesClinic, rulesClinic } from './rules-clinic.ts';
 
 const now = '2026-03-02T06:00:00Z';
@@ -132,6 +132,33 @@ t.test(
 );
 
 const later = Temporal.Instant.from('2026-03-02T06:30:00Z');
+
+t.test('who is held out and booked stays held out when that appointment is missed', async (t) => {
+  const clinic = await rulesClinic(t);
+  for (let count = 0; count < 30; count += 1) {
+    const patientId = await makePatient(clinic.db, clinic.id);
+    await makeVisit(clinic.db, clinic.id, { patientId, at: visitAt });
+    await makeAppointment(clinic.db, clinic.id, {
+      patientId,
+      start: '2026-03-03T17:00:00Z',
+      bookedAt: now,
+    });
+  }
+  await makeRule(clinic.db, clinic.id, { holdout: 0.5 });
+  await clinic.plan(now);
+  t.same(
+    new Set((await clinic.journeys()).map(({ state, reason }) => `${state} ${reason}`)),
+    new Set(['held future-appointment']),
+  );
+  await clinic.plan('2026-03-03T17:00:00Z');
+  const journeys = await clinic.journeys();
+  const out = journeys.filter(({ reason }) => reason === 'holdout');
+  t.ok(out.length > 5 && out.length < 25, `${out.length} of 30 are held out`);
+  t.ok(journeys.every(({ state, reason }) => state === 'planned' || reason === 'holdout'));
+  t.equal((await clinic.messages()).length, 30 - out.length, 'of no other is there a message');
+  const planned = await clinic.plan('2026-03-03T17:30:00Z');
+  t.match(planned, { planned: 0, suppressed: 0 }, 'and that is all');
+});
 
 t.test('a household, or who shares an address, is in one arm', async (t) => {
   const clinic = await rulesClinic(t);
