@@ -45,6 +45,8 @@ export interface Batch {
   companions: GuardFacts[];
   /** By the journey of a due message: whom its earlier messages named. */
   carried: ReadonlyMap<string, readonly GuardFacts[]>;
+  /** Messages without a way of their own, which may only be named in one to the household. */
+  namedOnly: ReadonlySet<string>;
 }
 
 interface Found extends Recipient {
@@ -79,9 +81,20 @@ export async function lockBatch(
   const companionIds = new Set(companions.recipients.map(({ id }) => id));
   const others = [...companions.recipients, ...carried.recipients];
   const otherWays = await findWays(trx, clinic.id, others);
+  const isMute = (each: Found) =>
+    clinic.settings.householdMerging &&
+    each.household !== null &&
+    (reaches.get(each.id)?.address ?? null) === null;
+  const inHousehold = [
+    ...ready.filter(isMute).map((each) => ({ each, way: ways.get(each.id) })),
+    ...others.map((each) => ({ each, way: otherWays.get(each.id) })),
+  ].map(({ each, way }) => askedInHousehold(clinic, each, way, circle.relatives, now));
   const asked = [
-    ...toAsked(ready, reaches),
-    ...others.map((each) => askedInHousehold(clinic, each, otherWays, circle.relatives, now)),
+    ...toAsked(
+      ready.filter((each) => !isMute(each)),
+      reaches,
+    ),
+    ...inHousehold.map(({ isNamedOnly: _isNamedOnly, ...each }) => each),
   ];
   const facts = await readGuardFacts(trx, clinic.id, asked, times(clinic, now));
   const dueIds = new Set(ready.map(({ id }) => id));
@@ -98,6 +111,7 @@ export async function lockBatch(
       }),
       ({ id }) => carried.journeyOf.get(id) ?? '',
     ),
+    namedOnly: new Set(inHousehold.filter((each) => each.isNamedOnly).map(({ id }) => id)),
   };
 }
 
@@ -364,22 +378,22 @@ function toAsked(
 function askedInHousehold(
   clinic: Clinic,
   { id, patientId, household }: Recipient & { household: string | null },
-  ways: Ways,
+  way: Way | undefined,
   relatives: Relatives,
   now: Temporal.Instant,
-): Asked {
-  const way = ways.get(id);
+): Asked & { isNamedOnly: boolean } {
   const list = seenFrom(patientId, relatives);
   const today = localDay(now, clinic.timeZone);
   const { isMerging, own } = {
     isMerging: clinic.settings.householdMerging,
     own: way?.address ?? null,
   };
-  const asked = { id, patientId, household };
+  const asked = { id, patientId, household, isNamedOnly: false };
   if (way === undefined) return { ...asked, address: null, throughId: null };
   const reach = reachOf({ channel: way.channel, own, relatives: list, isMerging, today });
   if (reach.address !== null) return { ...asked, ...reach };
-  return { ...asked, address: reachInHousehold(way.channel, list), throughId: null };
+  const address = reachInHousehold(way.channel, list);
+  return { ...asked, address, throughId: null, isNamedOnly: address !== null };
 }
 
 /** The household as one of its members sees it, from what was read for another. */

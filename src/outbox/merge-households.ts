@@ -4,7 +4,7 @@ import { type HouseholdMessage, isMinorOn, mergeHousehold } from './arbitrate.ts
 import type { Verdict } from './guard.ts';
 import type { GuardFacts } from './guard-store.ts';
 import type { Outranked } from './hold-outranked.ts';
-import { heldUntilTomorrow } from './judge-message.ts';
+import { heldFor, heldUntilTomorrow } from './judge-message.ts';
 import type { Batch } from './lock-batch.ts';
 
 /**
@@ -26,7 +26,6 @@ export interface Merging {
 /** Carriers that wait for more than their turn do not speak for anybody until that is over. */
 const restingReasons: readonly (string | null)[] = [
   'channel-paused',
-  'no-contact-point',
   'lower-priority',
   'frequency-cap',
 ];
@@ -46,12 +45,19 @@ export function mergeHouseholds(batch: Batch, terms: MergeTerms): Merging {
   if (!terms.clinic.settings.householdMerging) return merging;
   const { verdicts } = terms;
   const dueIds = new Set(batch.due.map(({ id }) => id));
-  const candidates = [...batch.due, ...batch.companions].filter((facts) => mayMerge(facts, terms));
+  const goers = batch.due.filter(({ id }) => verdicts.get(id)?.state === 'go');
+  const stepsOfGoers = new Set(goers.map(stepOf));
+  // The same step on another channel is the same contact, and follows by itself.
+  const others = batch.companions.filter((facts) => !stepsOfGoers.has(stepOf(facts)));
+  const candidates = [...batch.due, ...others].filter((facts) => mayMerge(facts, terms));
   const groups = Map.groupBy(candidates, ({ household, purpose }) => `${purpose} ${household}`);
   for (const group of groups.values()) {
-    const due = group.filter(({ id }) => dueIds.has(id) && verdicts.get(id)?.state === 'go');
-    if (due.length > 0) mergeGroup(group, dueIds, batch.carried, merging, terms);
+    const due = group.filter(
+      ({ id }) => dueIds.has(id) && !batch.namedOnly.has(id) && verdicts.get(id)?.state === 'go',
+    );
+    if (due.length > 0) mergeGroup(group, dueIds, batch, merging, terms);
   }
+  holdUnnamed(batch, merging, terms);
   for (const facts of batch.due) {
     const carried = merging.named.has(facts.id) ? [] : carriedBy(facts, batch, terms);
     if (carried.length > 0) merging.named.set(facts.id, carried);
@@ -59,17 +65,45 @@ export function mergeHouseholds(batch: Batch, terms: MergeTerms): Merging {
   return merging;
 }
 
+function stepOf({ journeyId, step, id }: GuardFacts): string {
+  return journeyId === null ? id : `${journeyId}/${step}`;
+}
+
+/** What is said of a contact point, or of the hour, when nothing else speaks against a message. */
+const contactReasons: readonly string[] = ['go', 'send-window', 'no-consent', 'opted-out'];
+
+function reasonOf(verdict: Verdict): string {
+  return verdict.state === 'go' ? 'go' : verdict.reason;
+}
+
+/** Whom nobody names has no contact point, as before. */
+function holdUnnamed(
+  { due, namedOnly }: Batch,
+  { absorbed }: Merging,
+  { verdicts, now }: MergeTerms,
+): void {
+  const named = new Set(absorbed.map(({ facts }) => facts.id));
+  for (const facts of due) {
+    const verdict = verdicts.get(facts.id);
+    const isOfContact = verdict !== undefined && contactReasons.includes(reasonOf(verdict));
+    if (!namedOnly.has(facts.id) || named.has(facts.id) || !isOfContact) continue;
+    verdicts.set(facts.id, heldFor('no-contact-point', facts, now));
+  }
+}
+
 type Candidate = HouseholdMessage & { facts: GuardFacts };
 
 function mergeGroup(
   group: readonly GuardFacts[],
   dueIds: ReadonlySet<string>,
-  carried: Batch['carried'],
+  { carried, namedOnly }: Batch,
   merging: Merging,
   terms: MergeTerms,
 ): void {
   const { verdicts, clinic, now } = terms;
-  const merged = mergeHousehold(group.map((facts) => toCandidate(facts, dueIds, terms)));
+  const merged = mergeHousehold(
+    group.map((facts) => toCandidate(facts, { dueIds, namedOnly }, terms)),
+  );
   if (merged === null) return;
   const { carrier } = merged;
   const others = group.filter(({ id }) => id !== carrier.id && dueIds.has(id));
@@ -92,7 +126,8 @@ function mergeGroup(
   const taken = new Set(companions.map(({ id }) => id));
   const best = Math.max(carrier.priority, ...companions.map(({ priority }) => priority));
   for (const facts of others) {
-    if (taken.has(facts.id) || verdicts.get(facts.id)?.state !== 'go') continue;
+    const isGoing = verdicts.get(facts.id)?.state === 'go' && !namedOnly.has(facts.id);
+    if (taken.has(facts.id) || !isGoing) continue;
     const reason = facts.priority < best ? 'lower-priority' : 'frequency-cap';
     verdicts.set(facts.id, heldUntilTomorrow(reason, facts, clinic, now));
     merging.outranked.push({ facts, by: [carrier.id] });
@@ -111,11 +146,11 @@ function isOnlyEarly({ id }: GuardFacts, verdicts: ReadonlyMap<string, Verdict>)
 
 function toCandidate(
   facts: GuardFacts,
-  dueIds: ReadonlySet<string>,
+  { dueIds, namedOnly }: { dueIds: ReadonlySet<string>; namedOnly: ReadonlySet<string> },
   { verdicts, clinic, now }: MergeTerms,
 ): Candidate {
   const { id, priority, patientId, birthDate, guard, scheduledAt, lastReason } = facts;
-  const isGoing = verdicts.get(id)?.state === 'go';
+  const isGoing = verdicts.get(id)?.state === 'go' && !namedOnly.has(id);
   return {
     ...{ id, priority, patientId, birthDate, facts },
     dueAt: guard.since === undefined ? scheduledAt : Temporal.Instant.from(guard.since),

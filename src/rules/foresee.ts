@@ -10,6 +10,7 @@ import { enterByDay, leftInBacklog } from './backlog.ts';
 import { type Case, type CheckTerms, type Decision, decide } from './checks.ts';
 import { type Contact, chooseContact, needsNoAddress } from './choose-contact.ts';
 import type { Forecast } from './forecast.ts';
+import { nameInHousehold } from './name-in-household.ts';
 import { isAfter, openCases, type RulesDeps, readTerms, toMessage } from './plan-context.ts';
 import type { ReachablePatient } from './reachable-store.ts';
 import type { RecallOverride } from './recall.ts';
@@ -17,7 +18,7 @@ import { findRecalls } from './recall-store.ts';
 import type { Rule } from './rule.ts';
 import { listActiveRules } from './rule-store.ts';
 import { streamOccasions } from './selection-store.ts';
-import { type Happening, type Item, simulate, type World } from './simulate.ts';
+import { simulate } from './simulate.ts';
 import {
   countContactsOn,
   findBirths,
@@ -29,6 +30,7 @@ import {
   findWaitingMessages,
   type WaitingMessage,
 } from './simulate-store.ts';
+import type { Happening, Item, World } from './simulate-world.ts';
 import type { Anchor } from './triggers/trigger.ts';
 import { triggerOf } from './triggers/triggers.ts';
 
@@ -53,6 +55,8 @@ interface Walker {
 
 interface Gathered {
   items: Item[];
+  /** Whom no contact point reaches; and why they are refused, where they are asked about and not named by others. */
+  unreached: { item: Item; refusal: Foreseen['refused'][number] | null }[];
   walkers: Map<string, Walker>;
   refused: Foreseen['refused'];
   backlog: number;
@@ -71,7 +75,9 @@ export async function foresee(
   const others = (await listActiveRules(trx, clinic.id)).filter(({ id }) => id !== rule.id);
   const rules = [rule, ...others];
   const terms = { ...(await readTerms(deps, trx, clinic.id, rules, now)), now: from };
-  const gathered: Gathered = { items: [], walkers: new Map(), refused: [], backlog: 0 };
+  const gathered: Gathered = {
+    ...{ items: [], unreached: [], walkers: new Map(), refused: [], backlog: 0 },
+  };
   const recalls = await findRecalls(
     trx,
     clinic.id,
@@ -90,6 +96,7 @@ export async function foresee(
     await gatherDue(trx, each, forecast, { ...terms, recalls: settled }, from, gathered);
   }
   await gatherWaiting(trx, rules, terms, from, gathered);
+  await gatherNamed(trx, terms, gathered);
   const blocked = await blockedSteps(trx, terms, gathered);
   const world = await readWorld(trx, terms, { from, upTo: window.upTo }, gathered, blocked);
   const { refused, backlog } = gathered;
@@ -153,7 +160,10 @@ async function gatherDue(
         !isAfter(asked.occasion.dueAt, window.upTo);
       const obstacle = obstacleOf(asked, decision, terms, window.upTo);
       if (obstacle !== null) {
-        if (isAsked) gathered.refused.push({ asked, decision: obstacle });
+        const refusal = isAsked ? { asked, decision: obstacle } : null;
+        if (obstacle.reason === 'no-contact-point' && asked.arm !== 'holdout')
+          gathered.unreached.push({ item: dueItem(asked, obstacle, terms), refusal });
+        else if (refusal !== null) gathered.refused.push(refusal);
         continue;
       }
       addDue(asked, decision, terms, gathered);
@@ -181,6 +191,24 @@ function obstacleOf(
   // A greeting is too late when that appointment is over.
   const isOverInTime = !isAfter(appointmentAt, upTo) && isAfter(asked.expiresAt, appointmentAt);
   return isOverInTime ? later : decision;
+}
+
+/** Who has no way of their own is perhaps named in a message to the household. */
+async function gatherNamed(
+  trx: Trx,
+  terms: CheckTerms,
+  { unreached, items, refused }: Gathered,
+): Promise<void> {
+  const named = await nameInHousehold(
+    trx,
+    terms,
+    unreached.map(({ item }) => item),
+  );
+  for (const [at, { refusal }] of unreached.entries()) {
+    const item = named[at] ?? null;
+    if (item !== null) items.push(item);
+    else if (refusal !== null) refused.push(refusal);
+  }
 }
 
 function addDue(
@@ -226,6 +254,7 @@ function dueItem(asked: Case, decision: Decision, terms: CheckTerms): Item {
     step: choice.step,
     contacts,
     isFirst: true,
+    isNamedOnly: false,
     at: occasion.appointmentAt ?? message.scheduledAt,
     expiresAt,
     since: occasion.dueAt,
@@ -260,7 +289,7 @@ async function gatherWaiting(
   rules: readonly Rule[],
   terms: CheckTerms,
   from: Temporal.Instant,
-  { items, walkers }: Gathered,
+  { items, unreached, walkers }: Gathered,
 ): Promise<void> {
   const { clinic } = terms;
   const byId = new Map(rules.map((rule) => [rule.id, rule]));
@@ -283,7 +312,7 @@ async function gatherWaiting(
     const [waiting] = going.length > 0 ? going : each;
     const rule = waiting && byId.get(waiting.ruleId);
     if (waiting === undefined || rule === undefined || rule.state !== 'active') continue;
-    items.push({
+    const item: Item = {
       journey: waiting.journeyId,
       rule,
       patientId: waiting.id,
@@ -293,6 +322,7 @@ async function gatherWaiting(
         address,
       })),
       isFirst: waiting.isFirst,
+      isNamedOnly: false,
       at: going.length > 0 ? waiting.nextAt : waiting.expiresAt,
       expiresAt: waiting.expiresAt,
       since: waiting.dueAt,
@@ -301,7 +331,10 @@ async function gatherWaiting(
       household: waiting.household,
       addresses: addressesOf(waiting),
       waits: waiting.state === 'held' ? waiting.reason : null,
-    });
+    };
+    if (item.waits === 'no-contact-point')
+      unreached.push({ item: { ...item, at: from }, refusal: null });
+    else items.push(item);
     walkers.set(waiting.journeyId, { patient: waiting, anchor: waiting.anchor });
   }
   for (const ladder of await findOpenLadders(trx, clinic.id, dueUpTo)) {
@@ -316,6 +349,7 @@ async function gatherWaiting(
       step: ladder.step,
       contacts: [],
       isFirst: false,
+      isNamedOnly: false,
       at: ladder.leftAt,
       expiresAt: ladder.leftAt,
       since: ladder.dueAt,

@@ -6,7 +6,7 @@ import { invites, isRunning } from '../outbox/invitation-store.ts';
 import { withdrawableStates } from '../outbox/message.ts';
 import type { Pool } from '../outbox/places.ts';
 import type { ReachablePatient } from './reachable-store.ts';
-import type { ContactDay } from './simulate.ts';
+import type { ContactDay } from './simulate-world.ts';
 import type { Anchor } from './triggers/trigger.ts';
 
 /** What stands in the outbox and in the books when coming days are foreseen. */

@@ -108,6 +108,27 @@ t.test('who booked, died or said stop is not named', async (t) => {
   t.match(message, { patientId: 'anna', text: 'Анна, приглашаем на осмотр' });
 });
 
+t.test('who has no phone is named with who has one, whoever comes first in a batch', async (t) => {
+  const { at, member, phone, messages } = await family(t);
+  const refused = { consent: { care: { sms: 'denied' } } };
+  await member('aglaya', 'Аглая', '1950-03-01');
+  await member('anna', 'Анна', '1985-03-01', phone('+79161234501'));
+  await member('boris', 'Борис', '1984-03-01', refused);
+  await member('vasily', 'Василий', '1949-03-01');
+  await at('15T12:00:00');
+  t.match(
+    (await messages())
+      .filter(({ step }) => step === 0)
+      .map(({ patientId, state, reason, text }) => [patientId, state, reason, text]),
+    [
+      ['aglaya', 'suppressed', 'household', null],
+      ['anna', 'delivered', null, 'Анна, Василий и Аглая, приглашаем на осмотр'],
+      ['boris', 'held', 'no-contact-point', null],
+      ['vasily', 'suppressed', 'household', null],
+    ],
+  );
+});
+
 t.test('children alone are due, and their guardian is written to', async (t) => {
   const { owner, at, member, messages } = await family(t);
   await owner.put('/v1/patients/anna', {

@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import t from 'tap';
 import { dispatchClinic } from '../../src/outbox/dispatch.ts';
+import { type NewMessage, recheckHeld } from '../../src/outbox/message-store.ts';
 import { uuidv7 } from '../../src/uuid.ts';
 import { noon, type OutboxClinic, outboxClinic } from './outbox-clinic.ts';
 
@@ -33,7 +34,13 @@ async function addDue(
   clinic: OutboxClinic,
   ruleId: string,
   hoursOverdue: number,
-  wish: { phone?: string | null; step?: number; journeyId?: string; expiresInHours?: number } = {},
+  wish: {
+    phone?: string | null;
+    step?: number;
+    journeyId?: string;
+    expiresInHours?: number;
+    message?: Partial<NewMessage>;
+  } = {},
 ): Promise<{ messageId: string; journeyId: string }> {
   const patientId = await clinic.addPatient(wish.phone === undefined ? {} : { phone: wish.phone });
   const dueAt = noon.subtract({ hours: hoursOverdue });
@@ -67,6 +74,7 @@ async function addDue(
     // All became due for the dispatcher at once: only the journeys tell who is overdue.
     scheduledAt: noon.subtract({ hours: 1 }),
     expiresAt,
+    ...wish.message,
   });
   return { messageId, journeyId };
 }
@@ -114,6 +122,36 @@ t.test('who cannot be reached takes nobody’s place', async (t) => {
   const due = [await addDue(clinic, ruleId, 9, { phone: null }), await addDue(clinic, ruleId, 2)];
   await run(clinic);
   t.same(await statesOf(clinic, due), ['held no-contact-point', 'sent']);
+});
+
+t.test('who has not consented takes nobody’s place, on another channel either', async (t) => {
+  const clinic = await outboxClinic(t);
+  const ruleId = await addRule(clinic, { perDay: 1 });
+  const held = { state: 'held', reason: 'no-consent', channel: 'email' } as const;
+  await addDue(clinic, ruleId, 30, { message: held });
+  const second = await addDue(clinic, ruleId, 20);
+  await run(clinic);
+  t.match(await clinic.message(second.messageId), { state: 'sent' });
+});
+
+t.test('what the day had no place for says so until the day is over', async (t) => {
+  const clinic = await outboxClinic(t);
+  const ruleId = await addRule(clinic, { perDay: 1 });
+  const message = { purpose: 'care' } as const;
+  await addDue(clinic, ruleId, 30, { message });
+  const second = await addDue(clinic, ruleId, 20, { message });
+  await run(clinic);
+  const lookAgain = async (at: string) => {
+    clinic.clock.set(at);
+    const now = clinic.clock.now();
+    await clinic.in((trx) =>
+      recheckHeld(trx, clinic.clinicId, { reasons: ['daily-limit', 'send-window'] }, now),
+    );
+    await run(clinic);
+    return clinic.message(second.messageId);
+  };
+  t.match(await lookAgain('2026-11-25T23:00:00Z'), { state: 'held', reason: 'daily-limit' });
+  t.match(await lookAgain('2026-11-26T01:00:00Z'), { state: 'held', reason: 'send-window' });
 });
 
 t.test('a further step is no first contact', async (t) => {

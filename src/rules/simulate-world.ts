@@ -1,0 +1,92 @@
+import type { Clinic } from '../history/clinic.ts';
+import type { Guard } from '../outbox/guard.ts';
+import type { Pool, Wish } from '../outbox/places.ts';
+import type { Contact } from './choose-contact.ts';
+import type { Rule } from './rule.ts';
+
+/** What coming days are simulated from, and what happens on them. */
+
+/** A message to be, of a journey that is due or waits already. */
+export interface Item {
+  /** Of its journey. */
+  journey: string;
+  rule: Rule;
+  patientId: string;
+  step: number;
+  contacts: readonly Contact[];
+  /** No message of the journey has left. */
+  isFirst: boolean;
+  /** It has no way of its own to its patient, but may be named in a message to the household. */
+  isNamedOnly: boolean;
+  /** Not before; and too late from then on. */
+  at: Temporal.Instant;
+  expiresAt: Temporal.Instant;
+  /** When the journey fell due: it ranks by it. */
+  since: Temporal.Instant;
+  guard: Guard;
+  patientZone: string | null;
+  household: string | null;
+  addresses: readonly string[];
+  /** What it waited for when it was last looked at. */
+  waits: string | null;
+}
+
+/** What leaves, or what an item ends with. */
+export type Happening =
+  | { kind: 'left'; item: Item; at: Temporal.Instant }
+  /** Named in another's message. */
+  | { kind: 'absorbed'; item: Item; at: Temporal.Instant }
+  | { kind: 'ended'; item: Item; reason: string; at: Temporal.Instant }
+  /** Still waiting when the days are over. */
+  | { kind: 'waiting'; item: Item; reason: string | null };
+
+export interface ContactDay {
+  /** What counts once, at however many addresses. */
+  contact: string;
+  address: string;
+  purpose: string;
+  day: string;
+  priority: number | null;
+}
+
+export interface World {
+  clinic: Clinic;
+  from: Temporal.Instant;
+  upTo: Temporal.Instant;
+  items: readonly Item[];
+  /** The contacts of the last days before. */
+  contactDays: readonly ContactDay[];
+  /** Where the members of a household are reached. */
+  householdAddresses: ReadonlyMap<string, readonly string[]>;
+  /** Of who lives with others, by patient. */
+  births: ReadonlyMap<string, { birthDate: string | null; guardianId: string | null }>;
+  /** The invitation that each patient is in the middle of, by journey. */
+  running: ReadonlyMap<string, string>;
+  /** First contacts of rules today, before `from`. */
+  contactsToday: ReadonlyMap<string, number>;
+  pools: readonly (Pool & { day: string })[];
+  openInvitations: readonly { wish: Wish; leftAt: Temporal.Instant }[];
+  /** What an item invites to; null where it is no invitation. */
+  wishOf(item: Item): Wish | null;
+  /** The next step of a journey of which one just left; null where there is none. */
+  nextOf(item: Item, leftAt: Temporal.Instant): Item | null;
+}
+
+/** What one day hands on to the next. */
+export interface State {
+  waiting: Item[];
+  /** By address. */
+  books: Map<string, ContactDay[]>;
+  running: Map<string, string>;
+  contactsOfDay: Map<string, number>;
+  open: { wish: Wish; leftAt: Temporal.Instant }[];
+  sentOfDay: number;
+}
+
+export function idOf({ journey, step }: Item): string {
+  return `${journey}/${step}`;
+}
+
+export function isBefore(one: Temporal.Instant, other: Temporal.Instant): boolean {
+  return Temporal.Instant.compare(one, other) < 0;
+}
