@@ -158,16 +158,20 @@ export interface Merged<Given extends HouseholdMessage> {
 export function mergeHousehold<Given extends HouseholdMessage>(
   messages: readonly Given[],
 ): Merged<Given> | null {
-  const best = new Map<string, Given>();
-  for (const message of messages.toSorted(byCarrying)) {
-    if (!best.has(message.patientId)) best.set(message.patientId, message);
-  }
-  const [carrier] = [...best.values()].filter(({ mayCarry }) => mayCarry).sort(byCarriage);
+  const ranked = messages.toSorted(byRank);
+  const [carrier] = firstOfEach(ranked.filter(({ mayCarry }) => mayCarry)).sort(byCarriage);
   if (carrier === undefined) return null;
-  const companions = [...best.values()]
+  const companions = firstOfEach(ranked)
     .filter(({ patientId }) => patientId !== carrier.patientId)
     .sort(byNaming);
   return { carrier, companions };
+}
+
+function firstOfEach<Given extends HouseholdMessage>(messages: readonly Given[]): Given[] {
+  const first = new Map<string, Given>();
+  for (const message of messages)
+    if (!first.has(message.patientId)) first.set(message.patientId, message);
+  return [...first.values()];
 }
 
 /** An adult, then the better ranked, then the eldest. */
@@ -178,11 +182,6 @@ function byCarriage(one: HouseholdMessage, other: HouseholdMessage): number {
     Temporal.Instant.compare(one.dueAt, other.dueAt) ||
     byNaming(one, other)
   );
-}
-
-/** Of one person's messages. */
-function byCarrying(one: HouseholdMessage, other: HouseholdMessage): number {
-  return Number(other.mayCarry) - Number(one.mayCarry) || byRank(one, other);
 }
 
 /** The eldest first; whose age is not known, last. */
