@@ -1,5 +1,5 @@
 import { type Known, learn, nothingKnown } from './known.ts';
-import { bookedStarts, type Occurrence, occurrencesOf } from './occurrences.ts';
+import { bookedStarts, missedStarts, type Occurrence, occurrencesOf } from './occurrences.ts';
 import { type Clinic, isAwayAt, type Told, type World } from './world.ts';
 
 /**
@@ -38,6 +38,8 @@ interface Track extends Expected {
   isOpen: boolean;
   /** It went under another record. */
   isDone: boolean;
+  /** An appointment stood in its way before a correction: until then it may go. */
+  graceMs: number | null;
   /** When it was last there to be looked at. */
   lookedMs: number | null;
 }
@@ -64,6 +66,7 @@ export function expectedOf(
 interface Live {
   occurrences: Occurrence[];
   bookedStarts: number[];
+  missedStarts: number[];
   isSilent: boolean;
 }
 
@@ -109,6 +112,7 @@ function liveOf(known: Known, id: string, zone: string): Live {
   return {
     occurrences: occurrencesOf(known, id, zone),
     bookedStarts: bookedStarts(known, id),
+    missedStarts: missedStarts(known, id),
     isSilent: deceased === true || active === false,
   };
 }
@@ -127,7 +131,14 @@ function trackOf(tracks: Map<string, Track>, patientId: string, occurrence: Occu
   const track: Track = {
     ...{ rule, patientId, key, dueMs, expiresMs },
     ...{ firstMs: null, lastMs: 0, mustMs: null, isExpired: false },
-    ...{ blockedMs: null, freed: null, isOpen: false, isDone: false, lookedMs: null },
+    ...{
+      blockedMs: null,
+      freed: null,
+      isOpen: false,
+      isDone: false,
+      graceMs: null,
+      lookedMs: null,
+    },
   };
   tracks.set(name, track);
   return track;
@@ -163,13 +174,20 @@ function consider(track: Track, occurrence: Occurrence, look: Look): void {
   const mayBeBlocked = occurrence.freedUntil && live.bookedStarts.some((ms) => ms > earlyMs);
   const isBlocked = occurrence.freedUntil && live.bookedStarts.some((ms) => ms > lateMs);
   let limit = limitOf(track, occurrence, clocks);
-  const isLate = track.blockedMs === null && earlyMs >= limit.latestMs;
-  const isNew = track.lookedMs !== look.previousMs;
+  const isNew = track.lookedMs !== look.previousMs && !track.isOpen;
   track.lookedMs = tickMs;
-  // What was known before was wrong. An appointment stands in its way now, and its limit begins after that; whether it
-  // did when the limit passed, the words leave open.
-  const isRevived = isLate && isNew && mayBeBlocked && !track.isOpen;
-  if (isRevived) track.isOpen = true;
+  let isLate = track.blockedMs === null && earlyMs >= limit.latestMs;
+  // What was known before was wrong. An appointment stands, or stood, in its way, and its limit begins after that;
+  // whether it did when the limit passed, the words leave open.
+  const isRevived = isLate && isNew && mayBeBlocked;
+  if (isLate && isNew) {
+    const stood = live.missedStarts.filter((ms) => ms > occurrence.dueMs && ms <= lateMs);
+    const graces = stood.map((ms) => occurrence.freedUntil?.(ms) ?? limit.latestMs);
+    track.graceMs = Math.max(limit.latestMs, ...graces);
+    limit = limitOf(track, occurrence, clocks);
+    isLate = earlyMs >= limit.latestMs;
+    if (isRevived || !isLate) track.isOpen = true;
+  }
   if (isLate && !isRevived) {
     if (track.firstMs === null && isShown(occurrence, tickMs)) track.isExpired = true;
     track.isOpen = true;
@@ -207,12 +225,16 @@ function isShown({ dueMs, knownFromMs }: Occurrence, tickMs: number): boolean {
 const shownForMs = 15 * 24 * 3_600_000;
 
 /** After an appointment that stood in the way, the time to catch up begins when the way is free. */
-function limitOf({ freed }: Track, { expiresMs, freedUntil }: Occurrence, { aheadMs }: Clocks) {
-  if (freed === null || freedUntil === undefined)
-    return { earliestMs: expiresMs, latestMs: expiresMs };
+function limitOf(
+  { freed, graceMs }: Track,
+  { expiresMs, freedUntil }: Occurrence,
+  { aheadMs }: Clocks,
+) {
+  const latestMs = Math.max(expiresMs, graceMs ?? expiresMs);
+  if (freed === null || freedUntil === undefined) return { earliestMs: expiresMs, latestMs };
   return {
     earliestMs: Math.max(expiresMs, freedUntil(freed.fromMs)),
-    latestMs: Math.max(expiresMs, freedUntil(freed.untilMs + aheadMs)),
+    latestMs: Math.max(latestMs, freedUntil(freed.untilMs + aheadMs)),
   };
 }
 

@@ -50,6 +50,13 @@ export function bookedStarts(known: Known, id: string): number[] {
   );
 }
 
+/** The starts of what the patient was booked for, whether they came or not. */
+export function missedStarts(known: Known, id: string): number[] {
+  return bookingsOf(known, id).flatMap(({ told }) =>
+    told.data.status === 'booked' || told.data.status === 'noshow' ? [msOf(told.data.start)] : [],
+  );
+}
+
 interface Attendance {
   key: string;
   atMs: number;
