@@ -200,10 +200,14 @@ export async function spentOfRule(
 /** The longest due first. */
 function byDue(one: Priced, other: Priced): number {
   const [first, second] = [one.facts.guard.since ?? '', other.facts.guard.since ?? ''];
-  if (first === second) return one.facts.id < other.facts.id ? -1 : 1;
+  if (first === second) return keyOf(one) < keyOf(other) ? -1 : 1;
   return first === '' || second === ''
     ? first.length - second.length
     : Temporal.Instant.compare(first, second);
+}
+
+function keyOf({ facts: { patientId, id } }: Priced): string {
+  return `${patientId} ${id}`;
 }
 
 const nothingSpent: Spent = Object.freeze({ contactsToday: 0, costMicros: 0, messages: 0 });

@@ -172,7 +172,7 @@ export function heldUntilTomorrow(
 }
 
 /** The places of others who are longer overdue are kept for them until they are judged. */
-const othersTurn = Temporal.Duration.from('PT15M');
+export const othersTurn = Temporal.Duration.from('PT15M');
 
 /** A verdict that waits for others, who are asked first. */
 export function heldForTurn(

@@ -4,7 +4,7 @@ import { type HouseholdMessage, isMinorOn, mergeHousehold } from './arbitrate.ts
 import type { Verdict } from './guard.ts';
 import type { GuardFacts } from './guard-store.ts';
 import type { Outranked } from './hold-outranked.ts';
-import { heldFor, heldUntilTomorrow } from './judge-message.ts';
+import { heldFor, heldUntilTomorrow, othersTurn } from './judge-message.ts';
 import type { Batch } from './lock-batch.ts';
 
 /**
@@ -188,7 +188,6 @@ function heldBriefly(facts: GuardFacts, now: Temporal.Instant): Verdict {
 
 /** What holds a carrier for the household's sake rather than for its own rule's. */
 const sharedReasons: readonly string[] = ['frequency-cap', 'lower-priority', 'channel-paused'];
-const othersTurn = Temporal.Duration.from('PT15M');
 
 /** Where a carrier does not go after all, those it was to name wait as it does. @returns what ends with a carrier that goes. */
 export function settleHouseholds(

@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import type { Trx } from '../database/connect.ts';
+import { othersTurn } from './judge-message.ts';
 import { withdrawableStates } from './message.ts';
 
 /** What rules have sent and spent, by the clinic's local day. */
@@ -156,7 +157,10 @@ export async function findMostOverdue(
         select m.journey_id from messages m
         where m.clinic_id = ${clinicId} and m.rule_id = ${ruleId}
           and m.state = any(${[...withdrawableStates]}::text[])
-          and (m.next_at <= ${now} or m.state = 'claimed') and m.expires_at > ${now}
+          and (m.next_at <= ${now} or m.state = 'claimed'
+            -- Who waits for another's turn keeps their own.
+            or (m.state = 'held' and m.reason = 'daily-limit' and m.next_at <= ${now.add(othersTurn)}))
+          and m.expires_at > ${now}
           and (m.state <> 'held' or m.reason = any(${passing}::text[]) or m.journey_id = any(${[...going]}::uuid[])))
       and j.id <> all(${[...except]}::uuid[])
       and not exists (

@@ -1,4 +1,5 @@
 import type { Trx } from '../database/connect.ts';
+import type { Clinic } from '../history/clinic.ts';
 import { clinicConsentTerms } from '../history/clinic-policy.ts';
 import { blockedByConsent } from '../history/consent-store.ts';
 import { addToDay, localDay } from '../local-time.ts';
@@ -12,6 +13,7 @@ import { type Contact, chooseContact, needsNoAddress } from './choose-contact.ts
 import type { Forecast } from './forecast.ts';
 import { nameInHousehold } from './name-in-household.ts';
 import { isAfter, openCases, type RulesDeps, readTerms, toMessage } from './plan-context.ts';
+import { priceKey, priceSteps, type StepPrices } from './price-steps.ts';
 import type { ReachablePatient } from './reachable-store.ts';
 import type { RecallOverride } from './recall.ts';
 import { findRecalls } from './recall-store.ts';
@@ -27,6 +29,7 @@ import {
   findHouseholdAddresses,
   findOpenLadders,
   findRunning,
+  findSpentDays,
   findWaitingMessages,
   type WaitingMessage,
 } from './simulate-store.ts';
@@ -98,7 +101,7 @@ export async function foresee(
   await gatherWaiting(trx, rules, terms, from, gathered);
   await gatherNamed(trx, terms, gathered);
   const blocked = await blockedSteps(trx, terms, gathered);
-  const world = await readWorld(trx, terms, { from, upTo: window.upTo }, gathered, blocked);
+  const world = await readWorld(deps, trx, terms, { from, upTo: window.upTo }, gathered, blocked);
   const { refused, backlog } = gathered;
   return { refused, backlog, happenings: [...simulate(world)] };
 }
@@ -439,14 +442,51 @@ async function blockedSteps(
   return blocked;
 }
 
+/** What the messages of rules with a budget cost, by rule. */
+async function readPrices(
+  deps: RulesDeps,
+  trx: Trx,
+  terms: CheckTerms,
+  { items, walkers }: Gathered,
+): Promise<Map<string, StepPrices>> {
+  const prices = new Map<string, StepPrices>();
+  for (const [ruleId, own] of Map.groupBy(items, ({ rule }) => rule.id)) {
+    const [first] = own;
+    if (first?.rule.definition.limits?.budget === undefined) continue;
+    const patients = own.flatMap(({ journey }) => walkers.get(journey)?.patient ?? []);
+    prices.set(ruleId, await priceSteps(deps, trx, terms, first.rule, patients));
+  }
+  return prices;
+}
+
+/** What rules with a budget have spent of it. */
+async function readSpentDays(
+  trx: Trx,
+  { id }: Clinic,
+  items: readonly Item[],
+  firstDay: string,
+): Promise<World['spentDays']> {
+  const rules = new Map(items.map(({ rule }) => [rule.id, rule]));
+  const limited = [...rules.values()].flatMap(({ id: ruleId, definition: { limits } }) =>
+    [limits?.budget?.per, limits?.messages?.per].flatMap((per) =>
+      per === undefined ? [] : [{ ruleId, after: addToDay(firstDay, `-${per}`) }],
+    ),
+  );
+  const after = limited.map((each) => each.after).toSorted()[0] ?? firstDay;
+  return findSpentDays(trx, id, [...new Set(limited.map(({ ruleId }) => ruleId))], after);
+}
+
 async function readWorld(
+  deps: RulesDeps,
   trx: Trx,
   terms: CheckTerms,
   { from, upTo }: { from: Temporal.Instant; upTo: Temporal.Instant },
-  { items, walkers }: Gathered,
+  gathered: Gathered,
   blocked: ReadonlySet<string>,
 ): Promise<World> {
+  const { items, walkers } = gathered;
   const { clinic } = terms;
+  const prices = await readPrices(deps, trx, terms, gathered);
   const firstDay = localDay(from, clinic.timeZone);
   const dueUpTo = from.subtract({ milliseconds: 1 });
   const hasHouseholdCaps = capTermsOf(clinic.settings).household !== null;
@@ -472,6 +512,12 @@ async function readWorld(
     births: clinic.settings.householdMerging ? await findBirths(trx, clinic.id) : new Map(),
     running: await findRunning(trx, clinic.id, dueUpTo),
     contactsToday: await countContactsOn(trx, clinic.id, firstDay, dueUpTo),
+    spentDays: await readSpentDays(trx, clinic, items, firstDay),
+    priceOf: ({ rule, step, contacts }) =>
+      contacts.reduce(
+        (sum, { channel }) => sum + (prices.get(rule.id)?.get(priceKey(step, channel)) ?? 0),
+        0,
+      ),
     pools,
     // How long ago they were invited is not asked: they keep their slots for the longest time.
     openInvitations: open.flatMap(({ ruleId, anchor, count }) =>

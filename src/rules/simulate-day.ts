@@ -1,5 +1,6 @@
 import { nextOpening } from '../history/send-window.ts';
 import { addToDay, startOfDay } from '../local-time.ts';
+import { amountToMicros } from '../money.ts';
 import {
   arbitrate,
   byRank,
@@ -10,7 +11,7 @@ import {
   mergeHousehold,
 } from '../outbox/arbitrate.ts';
 import { findLaterInvitations } from '../outbox/hold-invitations.ts';
-import { countsTowardCaps } from '../outbox/judge-message.ts';
+import { countsTowardCaps, othersTurn } from '../outbox/judge-message.ts';
 import { openPlaces } from '../outbox/places.ts';
 import { hasHours, sendTermsOf } from '../outbox/sending-hours.ts';
 import { type Agenda, type Candidate, firstTurn, openAgenda } from './agenda.ts';
@@ -20,6 +21,7 @@ import {
   type Item,
   idOf,
   isBefore,
+  type SpentDay,
   type State,
   type World,
 } from './simulate-world.ts';
@@ -133,6 +135,7 @@ function* settle(due: Candidate[], today: Day): Generator<Happening> {
   holdLaterInvitations(round, today);
   holdOverRuleDays(round, today);
   holdOverCapacity(round, today);
+  holdOverBudget(round, today);
   holdOverDay(round, today);
   yield* leaveAll(round, today);
 }
@@ -392,6 +395,37 @@ function holdOverCapacity(round: Round, { day, world, state, end }: Day): void {
   }
 }
 
+/** Of what a rule may still spend the longest due take first. */
+function holdOverBudget(round: Round, { day, world, state, end }: Day): void {
+  for (const [ruleId, wanting] of Map.groupBy(goersOf(round), ({ item }) => item.rule.id)) {
+    const { budget, messages } = wanting[0]?.item.rule.definition.limits ?? {};
+    if (budget === undefined && messages === undefined) continue;
+    const spent = state.spentDays.get(ruleId) ?? [];
+    const since = (per: string) => spent.filter((each) => each.day > addToDay(day, `-${per}`));
+    let leftMicros = Number.POSITIVE_INFINITY;
+    let leftMessages = Number.POSITIVE_INFINITY;
+    if (budget !== undefined)
+      leftMicros =
+        amountToMicros(budget.amount) - sumOf(since(budget.per), ({ costMicros }) => costMicros);
+    if (messages !== undefined)
+      leftMessages = messages.count - sumOf(since(messages.per), (each) => each.messages);
+    for (const candidate of wanting.toSorted(byDue)) {
+      const costMicros = world.priceOf(candidate.item);
+      const { length } = candidate.item.contacts;
+      if ((costMicros > 0 && costMicros > leftMicros) || length > leftMessages) {
+        round.stays.set(candidate, { reason: 'budget', until: end });
+        continue;
+      }
+      leftMicros -= costMicros;
+      leftMessages -= length;
+    }
+  }
+}
+
+function sumOf<Given>(all: readonly Given[], of: (each: Given) => number): number {
+  return all.reduce((sum, each) => sum + of(each), 0);
+}
+
 /** So many messages a day, of all rules. */
 function holdOverDay(round: Round, { world, state, end }: Day): void {
   const counted = goersOf(round)
@@ -429,7 +463,6 @@ function* leaveAll(round: Round, today: Day): Generator<Happening> {
 
 /** What holds a carrier for the household's sake rather than for its own rule's. */
 const sharedReasons: readonly string[] = ['frequency-cap', 'lower-priority'];
-const othersTurn = Temporal.Duration.from('PT15M');
 
 /** Those whom a message was to name that stays: who was due stays as long as it does, or goes without it. */
 function* release(
@@ -472,12 +505,27 @@ function leave(
   // Who is named hears of the clinic too.
   for (const address of absorbed.flatMap(({ addresses }) => addresses)) book(address);
   if (item.isFirst) state.contactsOfDay.set(ruleId, (state.contactsOfDay.get(ruleId) ?? 0) + 1);
+  const spent = { day, costMicros: world.priceOf(item), messages: item.contacts.length };
+  if (definition.limits !== null) spend(state, ruleId, spent);
   const next = world.nextOf(item, now);
   const isInvitation =
     item.guard.invitation === true || state.running.get(item.patientId) === item.journey;
   if (isInvitation && next === null) state.running.delete(item.patientId);
   else if (isInvitation) state.running.set(item.patientId, item.journey);
   return next;
+}
+
+function spend(
+  { spentDays }: State,
+  ruleId: string,
+  { day, costMicros, messages }: SpentDay,
+): void {
+  const days = spentDays.get(ruleId) ?? [];
+  const today = days.find((each) => each.day === day) ?? { day, costMicros: 0, messages: 0 };
+  spentDays.set(ruleId, [
+    ...days.filter((each) => each.day !== day),
+    { day, costMicros: today.costMicros + costMicros, messages: today.messages + messages },
+  ]);
 }
 
 function rankOf(item: Item) {

@@ -6,7 +6,7 @@ import { invites, isRunning } from '../outbox/invitation-store.ts';
 import { withdrawableStates } from '../outbox/message.ts';
 import type { Pool } from '../outbox/places.ts';
 import type { ReachablePatient } from './reachable-store.ts';
-import type { ContactDay } from './simulate-world.ts';
+import type { ContactDay, SpentDay } from './simulate-world.ts';
 import type { Anchor } from './triggers/trigger.ts';
 
 /** What stands in the outbox and in the books when coming days are foreseen. */
@@ -173,4 +173,19 @@ export async function countContactsOn(
       where m.clinic_id = ${clinicId} and m.rule_id = d.rule_id and m.attempt_no > 0) as contacts
     from rule_days d where d.clinic_id = ${clinicId} and d.local_day = ${day}::date`.execute(trx);
   return new Map(rows.map(({ ruleId, contacts }) => [ruleId, Math.max(0, contacts)]));
+}
+
+/** What these rules have sent and spent, by local day from the one after `after` on. */
+export async function findSpentDays(
+  trx: Trx,
+  clinicId: string,
+  ruleIds: readonly string[],
+  after: string,
+): Promise<Map<string, SpentDay[]>> {
+  if (ruleIds.length === 0) return new Map();
+  const { rows } = await sql<SpentDay & { ruleId: string }>`
+    select rule_id as "ruleId", local_day::text as day, cost_micros as "costMicros", messages from rule_days
+    where clinic_id = ${clinicId} and rule_id = any(${[...ruleIds]}::uuid[]) and local_day > ${after}::date
+    order by local_day`.execute(trx);
+  return Map.groupBy(rows, ({ ruleId }) => ruleId);
 }

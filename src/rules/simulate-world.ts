@@ -49,6 +49,13 @@ export interface ContactDay {
   priority: number | null;
 }
 
+/** What a rule has sent on a local day. */
+export interface SpentDay {
+  day: string;
+  costMicros: number;
+  messages: number;
+}
+
 export interface World {
   clinic: Clinic;
   from: Temporal.Instant;
@@ -64,8 +71,12 @@ export interface World {
   running: ReadonlyMap<string, string>;
   /** First contacts of rules today, before `from`. */
   contactsToday: ReadonlyMap<string, number>;
+  /** Of rules that have a budget. */
+  spentDays: ReadonlyMap<string, readonly SpentDay[]>;
   pools: readonly (Pool & { day: string })[];
   openInvitations: readonly { wish: Wish; leftAt: Temporal.Instant }[];
+  /** What its messages would cost together, in micros of the clinic's currency; known of rules that have a budget. */
+  priceOf(item: Item): number;
   /** What an item invites to; null where it is no invitation. */
   wishOf(item: Item): Wish | null;
   /** The next step of a journey of which one just left; null where there is none. */
@@ -79,6 +90,7 @@ export interface State {
   books: Map<string, ContactDay[]>;
   running: Map<string, string>;
   contactsOfDay: Map<string, number>;
+  spentDays: Map<string, SpentDay[]>;
   open: { wish: Wish; leftAt: Temporal.Instant }[];
   sentOfDay: number;
 }

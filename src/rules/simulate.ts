@@ -24,6 +24,7 @@ function openState(world: World): State {
     books: Map.groupBy(world.contactDays, ({ address }) => address),
     running: new Map(world.running),
     contactsOfDay: new Map(world.contactsToday),
+    spentDays: new Map([...world.spentDays].map(([ruleId, days]) => [ruleId, [...days]])),
     open: [...world.openInvitations],
     sentOfDay: 0,
   };

@@ -53,6 +53,7 @@ const rules = [
     name: 'birthday',
     purpose: 'marketing',
     trigger: { type: 'birthday', offset: '-P3D' },
+    limits: { messages: { count: Math.ceil(patients / 300), per: 'P2D' } },
     steps: [{ channel: 'preferred', template: 'marketing' }],
   },
   {
