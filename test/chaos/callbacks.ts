@@ -3,7 +3,8 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { findAdapter } from '../../src/channels/registry.ts';
 import type { Clock } from '../../src/clock.ts';
-import type { Db } from '../../src/database/connect.ts';
+import type { Db, Trx } from '../../src/database/connect.ts';
+import { repeatSacrificed } from '../../src/database/outage.ts';
 import { withClinic } from '../../src/database/with-clinic.ts';
 import { findConfiguredChannel, parseCallbackId } from '../../src/outbox/channel-store.ts';
 import { recordReceipts } from '../../src/outbox/receipts.ts';
@@ -46,13 +47,14 @@ export async function receiveCallbacks(db: Db, clock: Clock): Promise<Callbacks>
     const named = parseCallbackId(id);
     if (named === null) return 404;
     const { clinicId, channel } = named;
-    return withClinic(db, clinicId, async (trx) => {
+    const take = async (trx: Trx) => {
       const configured = await findConfiguredChannel(deps, trx, clinicId, channel);
       const events = configured && readCallback(configured, raw);
       if (!events) return 401;
       await recordReceipts(trx, clinicId, channel, events, clock.now());
       return 200;
-    });
+    };
+    return repeatSacrificed(() => withClinic(db, clinicId, take));
   };
 
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

@@ -1,3 +1,5 @@
+import { setTimeout as pause } from 'node:timers/promises';
+
 /** How a simulator calls us back. */
 
 export interface CallbackFaults {
@@ -21,9 +23,10 @@ export interface Poster {
 }
 
 const postsAtOnce = 4;
-const attemptsMax = 3;
+/** Real providers try again for hours; these for some seconds, at growing intervals. */
+const pausesMs = [0, 20, 100, 500, 1_000, 2_000, 4_000];
 
-/** Calls back one after the other, a few at a time; what is refused is tried again at once. */
+/** Calls back one after the other, a few at a time; what is refused is tried again. */
 export function createPoster(random: () => number): Poster {
   const queue: Post[] = [];
   const waiting: (() => void)[] = [];
@@ -66,7 +69,8 @@ export function createPoster(random: () => number): Poster {
 }
 
 async function deliver({ url, headers, body }: Post): Promise<boolean> {
-  for (let attempt = 1; attempt <= attemptsMax; attempt += 1) {
+  for (const pauseMs of pausesMs) {
+    if (pauseMs > 0) await pause(pauseMs);
     try {
       const content = typeof body === 'string' ? body : new Uint8Array(body);
       const answer = await fetch(url, { method: 'POST', headers, body: content });
