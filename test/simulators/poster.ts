@@ -18,8 +18,6 @@ export interface Poster {
   post(post: Post, faults: CallbackFaults): void;
   /** When every call back that was due has been answered. */
   settled(): Promise<void>;
-  /** Calls back that were answered with something else than 2xx, last attempts only. */
-  refused(): number;
 }
 
 const postsAtOnce = 4;
@@ -32,7 +30,6 @@ export function createPoster(random: () => number): Poster {
   const waiting: (() => void)[] = [];
   let running = 0;
   let delayed = 0;
-  let refused = 0;
 
   const isIdle = () => queue.length === 0 && running === 0 && delayed === 0;
   const next = () => {
@@ -40,9 +37,8 @@ export function createPoster(random: () => number): Poster {
       const post = queue.shift();
       if (!post) break;
       running += 1;
-      void deliver(post).then((isTaken) => {
+      void deliver(post).then(() => {
         running -= 1;
-        if (!isTaken) refused += 1;
         next();
       });
     }
@@ -64,21 +60,19 @@ export function createPoster(random: () => number): Poster {
       }, delayMs);
     },
     settled: () => (isIdle() ? Promise.resolve() : new Promise((resolve) => waiting.push(resolve))),
-    refused: () => refused,
   };
 }
 
-async function deliver({ url, headers, body }: Post): Promise<boolean> {
+async function deliver({ url, headers, body }: Post): Promise<void> {
   for (const pauseMs of pausesMs) {
     if (pauseMs > 0) await pause(pauseMs);
     try {
       const content = typeof body === 'string' ? body : new Uint8Array(body);
       const answer = await fetch(url, { method: 'POST', headers, body: content });
       await answer.arrayBuffer();
-      if (answer.ok) return true;
+      if (answer.ok) return;
     } catch {
       // The receiver may be restarting; the attempt is counted like a refusal.
     }
   }
-  return false;
 }
