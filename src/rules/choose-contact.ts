@@ -120,7 +120,7 @@ export function needsNoAddress(channel: ChannelName): boolean {
   return channel === 'inbox' || channel === 'task' || channel === 'webhook';
 }
 
-function addressOf(patient: Reachable, channel: ChannelName): string | null {
+export function addressOf(patient: Reachable, channel: ChannelName): string | null {
   switch (channel) {
     case 'sms':
     case 'email':

@@ -9,11 +9,19 @@ import { invitationKept, isInvitation, wishOf } from '../outbox/hold-over-capaci
 import { afterWait } from './advance-journey.ts';
 import { enterByDay, leftInBacklog } from './backlog.ts';
 import { type Case, type CheckTerms, type Decision, decide } from './checks.ts';
-import { type Contact, chooseContact, needsNoAddress } from './choose-contact.ts';
+import { addressOf, type Contact, chooseContact, needsNoAddress } from './choose-contact.ts';
 import type { Forecast } from './forecast.ts';
 import { nameInHousehold } from './name-in-household.ts';
-import { isAfter, openCases, type RulesDeps, readTerms, toMessage } from './plan-context.ts';
+import {
+  askConsent,
+  isAfter,
+  openCases,
+  type RulesDeps,
+  readTerms,
+  toMessage,
+} from './plan-context.ts';
 import { priceKey, priceSteps, type StepPrices } from './price-steps.ts';
+import { reachRelatives } from './reach-relatives.ts';
 import type { ReachablePatient } from './reachable-store.ts';
 import type { RecallOverride } from './recall.ts';
 import { findRecalls } from './recall-store.ts';
@@ -31,7 +39,6 @@ import {
   findRunning,
   findSpentDays,
   findWaitingMessages,
-  type WaitingMessage,
 } from './simulate-store.ts';
 import type { Happening, Item, World } from './simulate-world.ts';
 import type { Anchor } from './triggers/trigger.ts';
@@ -297,15 +304,26 @@ async function gatherWaiting(
   const { clinic } = terms;
   const byId = new Map(rules.map((rule) => [rule.id, rule]));
   const dueUpTo = from.subtract({ milliseconds: 1 });
-  const messages = await findWaitingMessages(trx, clinic.id, dueUpTo);
-  const consent = clinicConsentTerms(clinic);
-  const asks = messages.map(({ journeyId, step, id, purpose, channel, address }) => ({
-    ...{ key: `${journeyId}/${step}/${channel}`, patientId: id },
-    ...{ purpose, channel, address },
+  const day = {
+    clinic,
+    idOf: ({ id }: { id: string }) => id,
+    dayOf: () => localDay(from, clinic.timeZone),
+  };
+  const found = await findWaitingMessages(trx, clinic.id, dueUpTo);
+  const reached = await reachRelatives(trx, found, { ...day, purposeOf: ({ purpose }) => purpose });
+  // A message follows its patient's new number, and a child's goes to who answers for them.
+  const messages = reached.map((waiting) => {
+    const { channel, address } = waiting;
+    return { ...waiting, address: needsNoAddress(channel) ? address : addressOf(waiting, channel) };
+  });
+  const asks = messages.map(({ id, throughId, purpose, channel, address }) => ({
+    ...{ patientId: id, throughId, purpose },
+    contacts: [{ channel, address }],
   }));
-  const blocks = await blockedByConsent(trx, clinic.id, asks, consent);
-  const isPassing = (waiting: WaitingMessage) =>
-    !blocks.has(`${waiting.journeyId}/${waiting.step}/${waiting.channel}`) &&
+  const blocks = await askConsent(trx, clinic, asks);
+  const blocked = new Set(messages.filter((_message, at) => blocks[at]?.[0] !== undefined));
+  const isPassing = (waiting: (typeof messages)[number]) =>
+    !blocked.has(waiting) &&
     (waiting.address !== null || needsNoAddress(waiting.channel)) &&
     (waiting.state !== 'held' || passing.includes(waiting.reason));
   // One step over several channels is one contact.
@@ -340,7 +358,11 @@ async function gatherWaiting(
     else items.push(item);
     walkers.set(waiting.journeyId, { patient: waiting, anchor: waiting.anchor });
   }
-  for (const ladder of await findOpenLadders(trx, clinic.id, dueUpTo)) {
+  const ladders = await reachRelatives(trx, await findOpenLadders(trx, clinic.id, dueUpTo), {
+    ...day,
+    purposeOf: ({ ruleId }) => byId.get(ruleId)?.definition.purpose ?? 'care',
+  });
+  for (const ladder of ladders) {
     const rule = byId.get(ladder.ruleId);
     if (rule === undefined || rule.state !== 'active') continue;
     const walker = { patient: ladder, anchor: ladder.anchor };

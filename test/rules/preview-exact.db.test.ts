@@ -197,7 +197,7 @@ function idOf(drawn: number, index: number): string {
   return `${drawn.toString(16).padStart(8, '0')}-0000-7000-8000-${index.toString(16).padStart(12, '0')}`;
 }
 
-/** People of all ages, with and without consent, a phone, a household or an appointment ahead. */
+/** People of all ages, some of whom others answer for, with and without consent, a phone, a household or an appointment ahead. */
 async function generate(trx: Trx, clinicId: string): Promise<void> {
   const dice = random(11, 'preview');
   const at = (daysAhead: number, hour: number) =>
@@ -211,6 +211,8 @@ async function generate(trx: Trx, clinicId: string): Promise<void> {
     id: idOf(dice.whole(0, 0xffff_ffff), index),
     phone: dice.chance(0.9) ? `+7705${String(index).padStart(7, '0')}` : null,
     email: dice.chance(0.4) ? `p${index}@example.org` : null,
+    key: `p${index}`,
+    guardian: dice.chance(0.3) ? `p${dice.whole(0, patients - 1)}` : null,
     born: `${dice.whole(1940, 2015)}-${String(dice.whole(1, 12)).padStart(2, '0')}-${String(dice.whole(1, 28)).padStart(2, '0')}`,
     household: dice.chance(0.3) ? `h${dice.whole(1, households)}` : null,
     deceased: dice.chance(0.02),
@@ -223,7 +225,8 @@ async function generate(trx: Trx, clinicId: string): Promise<void> {
     month: dice.chance(0.4) ? at(-30 + dice.whole(-2, 29), dice.whole(8, 18)) : null,
     booked: dice.chance(0.25) ? at(dice.whole(1, 40), dice.whole(8, 18)) : null,
   }));
-  const people = sql`jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as r (id uuid, phone text, email text, born date,
+  const people = sql`jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as r (id uuid, key text, guardian text, phone text,
+      email text, born date,
       household text, deceased boolean, active boolean, zone text, denied boolean, granted boolean, service text,
       half timestamptz, month timestamptz, booked timestamptz)`;
   const id = sql`${clinicId}::uuid`;
@@ -232,9 +235,9 @@ async function generate(trx: Trx, clinicId: string): Promise<void> {
       union all select ${id}, email, 'email', null from ${people} where email is not null`.execute(
     trx,
   );
-  await sql`insert into patients (clinic_id, id, source, external_id, is_known, given, birth_date, household, deceased,
-        active, time_zone, sms_address, email_address, created_at, updated_at)
-      select ${id}, id, 'mis', id::text, true, 'Ann', born, household, deceased, active, zone, phone, email,
+  await sql`insert into patients (clinic_id, id, source, external_id, is_known, given, birth_date, household, guardian_id,
+        deceased, active, time_zone, sms_address, email_address, created_at, updated_at)
+      select ${id}, id, 'mis', key, true, 'Ann', born, household, guardian, deceased, active, zone, phone, email,
         '2020-01-01', '2020-01-01' from ${people}`.execute(trx);
   await sql`insert into patient_contact_points (clinic_id, patient_id, address)
       select ${id}, id, a from ${people} cross join unnest(array[phone, email]) a where a is not null`.execute(
