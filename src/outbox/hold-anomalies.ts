@@ -20,7 +20,7 @@ const sendingDaysNeeded = 14;
 const contactsAllowed = 50;
 const timesUsual = 5;
 /** Of how many sending days, the last ones, the usual one is the middle. */
-const sendingDaysMax = 60;
+export const sendingDaysMax = 60;
 
 /** @param days first contacts of each day on which there were any. @returns null while there are too few. */
 export function usualDay(days: readonly number[]): number | null {

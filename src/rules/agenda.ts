@@ -15,6 +15,7 @@ export interface Agenda {
   take(): Candidate[];
   /** What stands under any of these keys. */
   under(keys: Iterable<string>): Candidate[];
+  all(): Candidate[];
 }
 
 /** @param keysOf under which it is found. */
@@ -50,6 +51,7 @@ export function openAgenda(keysOf: (item: Item) => Iterable<string>): Agenda {
       for (const candidate of taken) remove(candidate);
       return taken;
     },
+    all: () => [...byTurn.values()].flatMap((candidates) => [...candidates]),
     under: (keys) => [...new Set([...keys].flatMap((key) => [...(byKey.get(key) ?? [])]))],
   };
 }

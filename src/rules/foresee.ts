@@ -3,8 +3,10 @@ import type { Clinic } from '../history/clinic.ts';
 import { clinicConsentTerms } from '../history/clinic-policy.ts';
 import { blockedByConsent } from '../history/consent-store.ts';
 import { addToDay, localDay } from '../local-time.ts';
+import { readRuleDays } from '../outbox/anomaly-store.ts';
 import { capTermsOf } from '../outbox/arbitrate.ts';
 import { findOpenInvitations } from '../outbox/capacity-store.ts';
+import { sendingDaysMax } from '../outbox/hold-anomalies.ts';
 import { invitationKept, isInvitation, wishOf } from '../outbox/hold-over-capacity.ts';
 import { afterWait } from './advance-journey.ts';
 import { enterByDay, leftInBacklog } from './backlog.ts';
@@ -290,6 +292,7 @@ const passing: readonly (string | null)[] = [
   'daily-limit',
   'budget',
   'capacity',
+  'anomaly',
   'future-appointment',
 ];
 
@@ -498,6 +501,17 @@ async function readSpentDays(
   return findSpentDays(trx, id, [...new Set(limited.map(({ ruleId }) => ruleId))], after);
 }
 
+async function readUsualDays(
+  trx: Trx,
+  { id }: Clinic,
+  items: readonly Item[],
+  firstDay: string,
+): Promise<World['ruleDays']> {
+  const ruleIds = [...new Set(items.map(({ rule }) => rule.id))];
+  const days = await readRuleDays(trx, id, ruleIds, firstDay, sendingDaysMax);
+  return new Map(days.map(({ ruleId, ...day }) => [ruleId, day]));
+}
+
 async function readWorld(
   deps: RulesDeps,
   trx: Trx,
@@ -535,6 +549,7 @@ async function readWorld(
     running: await findRunning(trx, clinic.id, dueUpTo),
     contactsToday: await countContactsOn(trx, clinic.id, firstDay, dueUpTo),
     spentDays: await readSpentDays(trx, clinic, items, firstDay),
+    ruleDays: await readUsualDays(trx, clinic, items, firstDay),
     priceOf: ({ rule, step, contacts }) =>
       contacts.reduce(
         (sum, { channel }) => sum + (prices.get(rule.id)?.get(priceKey(step, channel)) ?? 0),

@@ -15,6 +15,7 @@ import { countsTowardCaps, othersTurn } from '../outbox/judge-message.ts';
 import { openPlaces } from '../outbox/places.ts';
 import { hasHours, sendTermsOf } from '../outbox/sending-hours.ts';
 import { type Agenda, type Candidate, firstTurn, openAgenda } from './agenda.ts';
+import { closeRuleDays, findAnomalies } from './simulate-anomaly.ts';
 import {
   type ContactDay,
   type Happening,
@@ -60,6 +61,7 @@ export function* simulateDay(
   for (let due = today.agenda.take(); due.length > 0; due = today.agenda.take())
     yield* settle(due, today);
   state.waiting.push(...today.named);
+  closeRuleDays(state);
   state.contactsOfDay.clear();
   state.sentOfDay = 0;
 }
@@ -133,6 +135,7 @@ function* settle(due: Candidate[], today: Day): Generator<Happening> {
   if (today.world.clinic.settings.householdMerging) mergeHouseholds(round, today);
   holdOutranked(round, today);
   holdLaterInvitations(round, today);
+  holdUnusual(round, today);
   holdOverRuleDays(round, today);
   holdOverCapacity(round, today);
   holdOverBudget(round, today);
@@ -356,6 +359,19 @@ function holdLaterInvitations(round: Round, { end }: Day): void {
   for (const [later, begun] of findLaterInvitations(openings)) {
     round.stays.set(later.candidate, { reason: 'lower-priority', until: end });
     round.outranked.push({ loser: later.candidate, by: [begun.id] });
+  }
+}
+
+/** Whose rule would do many times what it usually does in a day waits until people have looked. */
+function holdUnusual(round: Round, { agenda, state, end }: Day): void {
+  const first = goersOf(round).filter(({ item }) => item.isFirst);
+  if (first.length === 0) return;
+  const later = agenda.all().filter(({ item }) => !isBooked(item, round.now));
+  const items = (candidates: readonly Candidate[]) => candidates.map(({ item }) => item);
+  const held = findAnomalies(items(first), items(later), state);
+  for (const candidate of first) {
+    if (held.has(candidate.item.rule.id))
+      round.stays.set(candidate, { reason: 'anomaly', until: end });
   }
 }
 

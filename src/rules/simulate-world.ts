@@ -56,6 +56,15 @@ export interface SpentDay {
   messages: number;
 }
 
+/** What a rule usually does in a day, and what has been found of the present one. */
+export interface UsualDays {
+  /** First contacts of the days before on which there were any, the last one first. */
+  days: readonly number[];
+  anomaly: 'held' | 'released' | null;
+  /** How many first contacts the last look at the day foresaw. */
+  foreseen: number | null;
+}
+
 export interface World {
   clinic: Clinic;
   from: Temporal.Instant;
@@ -73,6 +82,8 @@ export interface World {
   contactsToday: ReadonlyMap<string, number>;
   /** Of rules that have a budget. */
   spentDays: ReadonlyMap<string, readonly SpentDay[]>;
+  /** By rule. */
+  ruleDays: ReadonlyMap<string, UsualDays>;
   pools: readonly (Pool & { day: string })[];
   openInvitations: readonly { wish: Wish; leftAt: Temporal.Instant }[];
   /** What its messages would cost together, in micros of the clinic's currency; known of rules that have a budget. */
@@ -91,6 +102,7 @@ export interface State {
   running: Map<string, string>;
   contactsOfDay: Map<string, number>;
   spentDays: Map<string, SpentDay[]>;
+  ruleDays: Map<string, UsualDays>;
   open: { wish: Wish; leftAt: Temporal.Instant }[];
   sentOfDay: number;
 }

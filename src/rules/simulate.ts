@@ -25,6 +25,7 @@ function openState(world: World): State {
     running: new Map(world.running),
     contactsOfDay: new Map(world.contactsToday),
     spentDays: new Map([...world.spentDays].map(([ruleId, days]) => [ruleId, [...days]])),
+    ruleDays: new Map(world.ruleDays),
     open: [...world.openInvitations],
     sentOfDay: 0,
   };

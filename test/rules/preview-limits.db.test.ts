@@ -1,0 +1,79 @@
+import t, { type Test } from 'tap';
+import { withClinic } from '../../src/database/with-clinic.ts';
+import { addToRuleDays } from '../../src/outbox/rule-days-store.ts';
+import { testApi } from '../support/api.ts';
+
+/** So many patients who are due tomorrow, in a clinic where an sms costs ten. */
+async function clinicWithDue(t: Test, count: number, limits?: object) {
+  const api = await testApi(t);
+  const owner = await api.clinic({
+    ...{ now: '2026-03-02T06:00:00Z', timeZone: 'Asia/Almaty', country: 'KZ' },
+    ...{ language: 'ru', currency: 'KZT' },
+  });
+  const sms = { provider: 'smsc', credentials: { apiKey: 'k' }, tariff: { default: '10' } };
+  await owner.put('/v1/channels/sms', sms);
+  const text = 'Пора на осмотр';
+  await owner.put('/v1/templates/care', { purpose: 'care', bodies: { sms: { ru: { text } } } });
+  const occurredAt = '2026-03-02T05:00:00Z';
+  const patients = Array.from({ length: count }, (_, at) => {
+    const value = `+770500000${String(at).padStart(2, '0')}`;
+    const data = { id: `p${at}`, name: { given: 'Анна' }, telecom: [{ system: 'phone', value }] };
+    return { id: `p${at}`, type: 'patient.upserted', occurredAt, data };
+  });
+  const visits = patients.map(({ data: { id: patientId } }) => {
+    const times = { start: '2025-09-04T06:00:00Z', end: '2025-09-04T07:00:00Z' };
+    const data = { id: `v-${patientId}`, patientId, status: 'finished', ...times };
+    return { id: `v-${patientId}`, type: 'visit.upserted', occurredAt, data };
+  });
+  const told = await owner.post('/v1/events', [...patients, ...visits]);
+  t.match(told.body, { accepted: 2 * count });
+  const made = await owner.post('/v1/rules', {
+    name: 'Recall',
+    purpose: 'care',
+    trigger: { type: 'visit', after: 'P180D' },
+    steps: [{ channel: 'sms', template: 'care' }],
+    ...(limits && { limits }),
+  });
+  t.equal(made.status, 201, made.text);
+  const id = String(made.body.id);
+  await owner.post(`/v1/rules/${id}/activate`);
+  const days = { from: '2026-03-03', to: '2026-03-03' };
+  const preview = () => owner.post(`/v1/rules/${id}/preview`, days);
+  return { api, owner, id, preview };
+}
+
+const budgets = {
+  money: { limits: { budget: { amount: '35.00', per: 'P7D' } }, goes: 3 },
+  messages: { limits: { messages: { count: 2, per: 'P7D' } }, goes: 2 },
+};
+
+for (const [name, { limits, goes }] of Object.entries(budgets)) {
+  t.test(`a preview tells how far a budget in ${name} goes, and so it goes`, async (t) => {
+    const { owner, preview } = await clinicWithDue(t, 5, limits);
+    const { body } = await preview();
+    t.match(body, { recipients: goes, suppressed: { budget: 5 - goes } });
+    await owner.post('/v1/test/clock', { now: '2026-03-03T18:00:00Z' });
+    const { body: sent } = await owner.get('/v1/messages?limit=50');
+    const states = (sent.data as { state: string }[]).map(({ state }) => state).toSorted();
+    t.same(states, [
+      ...Array.from({ length: goes }, () => 'delivered'),
+      ...Array.from({ length: 5 - goes }, () => 'held'),
+    ]);
+  });
+}
+
+t.test('a preview tells that a day would be no usual one, and so it is held', async (t) => {
+  const { api, owner, id, preview } = await clinicWithDue(t, 60);
+  await withClinic(api.database.db, owner.id, async (trx) => {
+    for (let day = 10; day < 24; day += 1)
+      await addToRuleDays(trx, owner.id, `2026-02-${day}`, [
+        { ruleId: id, contacts: 4, costMicros: 0, messages: 4 },
+      ]);
+  });
+  const { body } = await preview();
+  t.match(body, { recipients: 0, suppressed: { anomaly: 60 } });
+  await owner.post('/v1/test/clock', { now: '2026-03-03T12:00:00Z' });
+  const { body: held } = await owner.get('/v1/messages?state=held&limit=200');
+  const reasons = (held.data as { reason: string }[]).map(({ reason }) => reason);
+  t.same(reasons, Array(60).fill('anomaly'));
+});
