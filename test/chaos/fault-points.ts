@@ -33,7 +33,7 @@ export interface SweepOptions {
 
 const factor = 300;
 const patientsPerCase = 6;
-const reachMsMax = 30_000;
+const reachMsMax = 120_000;
 const lanes = 2;
 
 export async function sweepFaultPoints(options: SweepOptions): Promise<SweptPoint[]> {
