@@ -1,5 +1,6 @@
 import { Compile } from 'typebox/compile';
 import { AppError, type Fault, inputErrorCode } from '../errors.ts';
+import type { StopReason } from '../outbox/guard.ts';
 import type { Template } from '../outbox/template-store.ts';
 import { schemaFaults as schemaFaultsOf, textFaults } from '../schema-faults.ts';
 import { checkAudience } from './audience/audience.ts';
@@ -171,6 +172,7 @@ function checkDefinition(definition: RuleDefinition): Fault[] {
     ...steps.flatMap((step, index) => checkPeriod(step.after, `/steps/${index}/after`)),
     ...checkSteps(steps),
     ...checkBookings(definition),
+    ...checkStops(definition),
     ...checkBudget(definition),
     ...checkMessageBudget(definition),
     ...checkBacklog(definition),
@@ -250,6 +252,21 @@ function checkBookings({ trigger, unlessBooked, stopOn, audience }: RuleDefiniti
       ? [fault(`/stopOn/${stopOn.indexOf('booked')}`, 'contradiction', detail)]
       : []),
   ];
+}
+
+/** What can never happen stops nothing. */
+function checkStops({ trigger, steps, stopOn }: RuleDefinition): Fault[] {
+  const hasTask = steps.some(({ channels }) =>
+    channels.some((channel) => channel === 'task' || channel === 'preferred'),
+  );
+  const impossible: Partial<Record<StopReason, string | false>> = {
+    confirmed: trigger.type !== 'appointment' && 'Only an appointment is confirmed.',
+    'task-outcome': !hasTask && 'No step is a task whose outcome could be told.',
+  };
+  return stopOn.flatMap((reason, index) => {
+    const detail = impossible[reason];
+    return detail ? [fault(`/stopOn/${index}`, 'contradiction', detail)] : [];
+  });
 }
 
 function fault(pointer: string, code: string, detail: string): Fault {

@@ -54,6 +54,16 @@ t.test("the contract's own example is a rule", async (t) => {
   t.same(faultsOf(example), []);
 });
 
+t.test('a stop that can never happen is refused', async (t) => {
+  t.same(faultsOf({ stopOn: ['visited', 'confirmed'] }), ['/stopOn/1 contradiction']);
+  t.same(faultsOf({ stopOn: ['task-outcome'] }), ['/stopOn/0 contradiction']);
+  const call = { channel: 'task', template: 'care', after: 'P3D' };
+  const steps = [{ channel: 'sms', template: 'care' }, call];
+  t.same(faultsOf({ stopOn: ['task-outcome'], steps }), []);
+  const trigger = { type: 'appointment', before: 'P1D' };
+  t.same(faultsOf({ purpose: 'transactional', trigger, stopOn: ['confirmed'] }), []);
+});
+
 t.test('a budget that allows nothing, or is for no days, is refused', async (t) => {
   const budget = (amount: string, per: string) => faultsOf({ limits: { budget: { amount, per } } });
   t.same(budget('0.00', 'P30D'), ['/limits/budget/amount contradiction']);

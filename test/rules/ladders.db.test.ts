@@ -10,7 +10,7 @@ const ladder = {
   purpose: 'care',
   trigger: { type: 'visit', after: 'P30D' },
   sendAt: '10:00',
-  stopOn: ['booked', 'visited', 'replied', 'clicked', 'paid', 'opted-out', 'task-outcome'],
+  stopOn: ['booked', 'visited', 'replied', 'clicked', 'paid', 'opted-out'],
   steps: [
     { channel: 'sms', template: 'recall' },
     { channel: 'email', template: 'recall', after: 'P1D' },
@@ -126,6 +126,7 @@ t.test('who confirms is reminded no more', async (t) => {
 
 const withCall = {
   ...ladder,
+  stopOn: [...ladder.stopOn, 'task-outcome'],
   steps: [
     { channel: 'task', template: 'recall' },
     { channel: 'sms', template: 'recall', after: 'P5D' },
