@@ -216,7 +216,9 @@ export async function readGuardFacts(
         where v.clinic_id = ${clinicId} and v.patient_id = p.id
           and v.anchor_at >= (m.guard->>'since')::timestamptz and v.anchor_at <= ${now})
         else false end as "visitedSince",
-      case when g.kind = 'visit' and ${stops('visited')} then exists (
+      -- What a later visit replaced is due no more, whatever stops the rule; a ladder that has begun its stops decide.
+      case when g.kind = 'visit'
+        and (${stops('visited')} or coalesce((m.guard->>'opens')::boolean, coalesce(m.step, 0) = 0)) then exists (
         select from attendances v
         where v.clinic_id = ${clinicId} and v.patient_id = p.id
           and v.anchor_at > g.at and v.anchor_at <= ${now}

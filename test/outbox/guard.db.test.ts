@@ -34,6 +34,17 @@ t.test('a patient who came is not recalled', async (t) => {
   t.match(await clinic.message(second), { state: 'cancelled', reason: 'visited' });
 });
 
+t.test('what a later visit replaced does not leave, whatever stops its rule', async (t) => {
+  const { clinic, patientId } = await recalled(t);
+  await visit(clinic, patientId, 'v2', '2026-11-20T10:00:00Z');
+  const guard: Guard = { ...recall, unlessBooked: false, stopOn: ['opted-out'] };
+  const first = await clinic.enqueue({ patientId, guard: { ...guard, opens: true }, step: 0 });
+  const later = await clinic.enqueue({ patientId, guard: { ...guard, opens: false }, step: 1 });
+  await run(clinic);
+  t.match(await clinic.message(first), { state: 'suppressed', reason: 'visited' });
+  t.match(await clinic.message(later), { state: 'sent' }, 'a ladder that has begun goes on');
+});
+
 t.test('a visit to somebody else does not answer a recall to the same doctor', async (t) => {
   const { clinic, patientId } = await recalled(t);
   await visit(clinic, patientId, 'v2', '2026-11-20T10:00:00Z', 'dr-b');
