@@ -23,6 +23,8 @@ export interface Ranked {
   priority: number;
   /** When its journey fell due: of equals the longer overdue goes. */
   dueAt: Temporal.Instant;
+  /** Of equals the one of the patient with the smaller id goes: that is the same whenever it is asked. */
+  patientId: string;
 }
 
 /** A counted message that would go today. Tasks, the inbox and transactional messages are none. */
@@ -76,13 +78,15 @@ export function arbitrate<Given extends Contender>(
   return places;
 }
 
-/** Orders by who goes first: higher priority, then longer overdue, then the smaller id. */
+/** Orders by who goes first: higher priority, then longer overdue, then the smaller id of the patient, then its own. */
 export function byRank(one: Ranked, other: Ranked): number {
   if (one.priority !== other.priority) return other.priority - one.priority;
   const order = Temporal.Instant.compare(one.dueAt, other.dueAt);
   if (order !== 0) return order;
-  if (one.id === other.id) return 0;
-  return one.id < other.id ? -1 : 1;
+  const [first, second] =
+    one.patientId === other.patientId ? [one.id, other.id] : [one.patientId, other.patientId];
+  if (first === second) return 0;
+  return first < second ? -1 : 1;
 }
 
 function placeOf(
@@ -135,7 +139,6 @@ function sharedKeys({ keys, household }: Contender): string[] {
 
 /** One message of one household and purpose, of somebody who is due that day and against whom nothing speaks. */
 export interface HouseholdMessage extends Ranked {
-  patientId: string;
   isMinor: boolean;
   /** An ISO day, where it is known. */
   birthDate: string | null;

@@ -7,7 +7,6 @@ import { heldUntilTomorrow } from './judge-message.ts';
 
 /** An invitation that would begin now. */
 export interface Opening extends Ranked {
-  patientId: string;
   journeyId: string | null;
   /** Whether it has steps to come, so that others wait for its end. */
   continues: boolean;
@@ -42,8 +41,8 @@ export function holdLaterInvitations(
     .map((facts) => {
       const { id, priority, guard, scheduledAt, patientId, journeyId, journeyContinues } = facts;
       const dueAt = guard.since === undefined ? scheduledAt : Temporal.Instant.from(guard.since);
-      const rank = { id, priority, dueAt };
-      return { ...rank, patientId, journeyId, continues: journeyContinues, facts };
+      const rank = { id, priority, dueAt, patientId };
+      return { ...rank, journeyId, continues: journeyContinues, facts };
     });
   return [...findLaterInvitations(openings)].map(([{ facts }, begun]) => {
     verdicts.set(facts.id, heldUntilTomorrow('lower-priority', facts, clinic, now));

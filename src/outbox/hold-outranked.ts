@@ -158,7 +158,7 @@ function contenderOf(facts: GuardFacts): Contender {
   const { id, priority, guard, scheduledAt, patientId, addresses, address, purpose } = facts;
   const { contactsToday: today, contactsThisWeek: thisWeek, priorityToday, household } = facts;
   return {
-    ...{ id, priority },
+    ...{ id, priority, patientId },
     dueAt: dueOf(guard.since ?? null, scheduledAt),
     keys: keysOf(patientId, addresses, address),
     slot: `${address} ${purpose}`,
@@ -182,7 +182,7 @@ function contenderOfRival(rival: RivalWithTurn): Contender {
   const { id, priority, since, scheduledAt, patientId, addresses, address, purpose } = rival;
   const { household } = rival;
   return {
-    ...{ id, priority },
+    ...{ id, priority, patientId },
     dueAt: dueOf(since, scheduledAt),
     keys: keysOf(patientId, addresses, address),
     slot: `${address} ${purpose}`,

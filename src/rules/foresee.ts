@@ -1,7 +1,5 @@
 import type { Trx } from '../database/connect.ts';
 import type { Clinic } from '../history/clinic.ts';
-import { clinicConsentTerms } from '../history/clinic-policy.ts';
-import { blockedByConsent } from '../history/consent-store.ts';
 import { addToDay, localDay } from '../local-time.ts';
 import { readRuleDays } from '../outbox/anomaly-store.ts';
 import { capTermsOf } from '../outbox/arbitrate.ts';
@@ -11,7 +9,13 @@ import { invitationKept, isInvitation, wishOf } from '../outbox/hold-over-capaci
 import { afterWait } from './advance-journey.ts';
 import { enterByDay, leftInBacklog } from './backlog.ts';
 import { type Case, type CheckTerms, type Decision, decide } from './checks.ts';
-import { addressOf, type Contact, chooseContact, needsNoAddress } from './choose-contact.ts';
+import {
+  addressOf,
+  type Contact,
+  chooseContact,
+  needsNoAddress,
+  type Reachable,
+} from './choose-contact.ts';
 import type { Forecast } from './forecast.ts';
 import { nameInHousehold } from './name-in-household.ts';
 import {
@@ -278,10 +282,11 @@ function dueItem(asked: Case, decision: Decision, terms: CheckTerms): Item {
   };
 }
 
-function addressesOf({ sms, email, whatsapp, telegram }: ReachablePatientAddresses): string[] {
-  return [...new Set([sms, email, whatsapp, telegram].filter((each) => each !== null))];
+/** The patient's own: what goes elsewhere competes with it only by the patient. */
+function addressesOf({ ownAddresses, sms, email, whatsapp, telegram }: Reachable): string[] {
+  const own = ownAddresses ?? [sms, email, whatsapp, telegram];
+  return [...new Set(own.filter((each) => each !== null))];
 }
-type ReachablePatientAddresses = Pick<ReachablePatient, 'sms' | 'email' | 'whatsapp' | 'telegram'>;
 
 /** Reasons that pass by themselves, day by day. */
 const passing: readonly (string | null)[] = [
@@ -447,22 +452,19 @@ async function blockedSteps(
   const asks = items.flatMap(({ rule, patientId, journey, step }) => {
     const patient = walkers.get(journey)?.patient;
     if (patient === undefined) return [];
-    return rule.definition.steps.slice(step + 1).flatMap((_step, offset) => {
+    const { purpose, steps } = rule.definition;
+    return steps.slice(step + 1).map((_step, offset) => {
       const { contacts } = chooseContact(rule.definition, step + 1 + offset, patient, terms);
-      return contacts.map((contact) => ({
-        key: consentKey(patientId, rule, contact),
-        patientId,
-        purpose: rule.definition.purpose,
-        ...contact,
-      }));
+      return { rule, patientId, throughId: patient.throughId, purpose, contacts };
     });
   });
-  const consent = clinicConsentTerms(terms.clinic);
   const blocked = new Set<string>();
   for (let at = 0; at < asks.length; at += asksMax) {
     const part = asks.slice(at, at + asksMax);
-    const found = await blockedByConsent(trx, terms.clinic.id, part, consent);
-    for (const key of found.keys()) blocked.add(key);
+    const blocks = await askConsent(trx, terms.clinic, part);
+    for (const [index, { rule, patientId, contacts }] of part.entries())
+      for (const [place, contact] of contacts.entries())
+        if (blocks[index]?.[place] !== undefined) blocked.add(consentKey(patientId, rule, contact));
   }
   return blocked;
 }

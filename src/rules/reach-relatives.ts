@@ -54,6 +54,7 @@ function through<Given extends Dependent>(
   const other = relatives.find(({ id }) => id === throughId);
   return {
     ...person,
+    ownAddresses: channels.flatMap((channel) => person[channel] ?? []),
     ...Object.fromEntries(reached.map(({ channel, address }) => [channel, address])),
     language: other?.language ?? person.language,
     throughId,

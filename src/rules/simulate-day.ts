@@ -187,7 +187,6 @@ function mergeFamily(family: readonly Candidate[], round: Round, today: Day): vo
   const merged = mergeHousehold(
     members.map(({ item, candidate }) => ({
       ...rankOf(item),
-      patientId: item.patientId,
       isMinor: isMinorOn(day, world.births.get(item.patientId) ?? unknownBirth),
       birthDate: world.births.get(item.patientId)?.birthDate ?? null,
       mayCarry: candidate !== null && isOpenAt(item, round.now, world),
@@ -353,8 +352,7 @@ function holdLaterInvitations(round: Round, { end }: Day): void {
     .map((candidate) => {
       const { item } = candidate;
       const continues = item.step < item.rule.definition.steps.length - 1;
-      const { patientId, journey: journeyId } = item;
-      return { ...rankOf(item), patientId, journeyId, continues, candidate };
+      return { ...rankOf(item), journeyId: item.journey, continues, candidate };
     });
   for (const [later, begun] of findLaterInvitations(openings)) {
     round.stays.set(later.candidate, { reason: 'lower-priority', until: end });
@@ -545,7 +543,8 @@ function spend(
 }
 
 function rankOf(item: Item) {
-  return { id: idOf(item), priority: item.rule.definition.priority, dueAt: item.since };
+  const { patientId, rule, since: dueAt } = item;
+  return { id: idOf(item), priority: rule.definition.priority, dueAt, patientId };
 }
 
 function sooner(one: Temporal.Instant, other: Temporal.Instant): Temporal.Instant {

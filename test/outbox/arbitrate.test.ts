@@ -16,6 +16,7 @@ const morning = Temporal.Instant.from('2026-11-25T10:00:00Z');
 function contender(id: string, wish: Partial<Contender> = {}): Contender {
   const keys = wish.keys ?? ['ann'];
   return {
+    patientId: 'ann',
     id,
     priority: 50,
     dueAt: morning,
