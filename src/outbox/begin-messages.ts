@@ -39,7 +39,7 @@ import { holdOverRate } from './hold-over-rate.ts';
 import { countsTowardCaps, heldFor, heldUntilTomorrow, judgeMessage } from './judge-message.ts';
 import { type Batch, lockBatch } from './lock-batch.ts';
 import { readMeetings, type Spoken } from './meeting-store.ts';
-import { type Merging, mergeHouseholds, settleHouseholds } from './merge-households.ts';
+import { type Merging, mergeHouseholds, namedIn, settleHouseholds } from './merge-households.ts';
 import { actionsFor } from './message-actions.ts';
 import { releaseContactDays } from './message-store.ts';
 import { retryAlone } from './outcome.ts';
@@ -119,7 +119,15 @@ export async function beginMessages(
   holdWithoutChannel(goers(), verdicts, channel, now);
   await holdOverRate(trx, clinic.id, channel, goers(), verdicts, now);
   const others = known.filter(({ id }) => !merging.called.includes(id));
-  const outranked = await holdOutranked(trx, goers(), others, verdicts, clinic, now);
+  const outranked = await holdOutranked(
+    trx,
+    goers(),
+    others,
+    namedIn(merging, goers()),
+    verdicts,
+    clinic,
+    now,
+  );
   outranked.push(...holdLaterInvitations(goers(), verdicts, clinic, now));
   const recipients = await recipientsOf(trx, clinic.id, channel, goers());
   const conversations = await findOpenConversations(trx, clinic.id, channel, goers(), now);

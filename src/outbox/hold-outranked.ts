@@ -21,6 +21,12 @@ export interface Outranked {
   by: readonly string[];
 }
 
+/** Of somebody who is named in another's message. */
+export interface Named {
+  facts: GuardFacts;
+  carrier: GuardFacts;
+}
+
 /** How long after the better one's turn the loser is looked at again. */
 const little = Temporal.Duration.from('PT1M');
 const noContacts = Object.freeze({ today: 0, thisWeek: 0, priorityToday: null });
@@ -30,6 +36,8 @@ export async function holdOutranked(
   goers: readonly GuardFacts[],
   /** Messages of this transaction, going or not: none of them is anybody's rival beyond its verdict. */
   known: readonly Pick<GuardFacts, 'id'>[],
+  /** Who hears of the clinic by another's message, with that one. */
+  named: readonly Named[],
   verdicts: Map<string, Verdict>,
   clinic: Clinic,
   now: Temporal.Instant,
@@ -39,7 +47,7 @@ export async function holdOutranked(
   const rivals = await findRivalsOf(trx, counted, known, clinic, now);
   const turns = new Map(rivals.map(({ id, turn }) => [id, turn]));
   const places = arbitrate(
-    [...counted.map(contenderOf), ...rivals.map(contenderOfRival)],
+    [...counted.map(contenderOf), ...named.map(contenderOfNamed), ...rivals.map(contenderOfRival)],
     capTermsOf(clinic.settings),
   );
   const outranked: Outranked[] = [];
@@ -189,6 +197,14 @@ function contenderOfRival(rival: RivalWithTurn): Contender {
     contacts: noContacts,
     household: household === null ? null : { key: householdKey(household), contacts: noContacts },
   };
+}
+
+/** Their day is taken as if their own message went, but for those who carry it. */
+function contenderOfNamed({ facts, carrier }: Named): Contender {
+  const taken = new Set(keysOf(carrier.patientId, carrier.addresses, carrier.address));
+  const keys = keysOf(facts.patientId, facts.addresses, null).filter((key) => !taken.has(key));
+  const { contacts: _contacts, ...contender } = contenderOf(facts);
+  return { ...contender, keys, slot: facts.id, contacts: noContacts, household: null };
 }
 
 function dueOf(since: string | null, scheduledAt: Temporal.Instant): Temporal.Instant {

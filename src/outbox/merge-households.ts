@@ -3,7 +3,7 @@ import { localDay } from '../local-time.ts';
 import { type HouseholdMessage, isMinorOn, mergeHousehold } from './arbitrate.ts';
 import type { Verdict } from './guard.ts';
 import type { GuardFacts } from './guard-store.ts';
-import type { Outranked } from './hold-outranked.ts';
+import type { Named, Outranked } from './hold-outranked.ts';
 import { heldFor, heldUntilTomorrow, othersTurn } from './judge-message.ts';
 import type { Batch } from './lock-batch.ts';
 
@@ -184,6 +184,15 @@ function distinctPeople(all: readonly GuardFacts[], exceptId: string): GuardFact
 function heldBriefly(facts: GuardFacts, now: Temporal.Instant): Verdict {
   const until = sooner(now.add(little), facts.expiresAt);
   return { state: 'held', reason: 'lower-priority', until };
+}
+
+/** Those whose own messages end because one of these names them, with it. */
+export function namedIn({ absorbed }: Merging, goers: readonly GuardFacts[]): Named[] {
+  const carriers = new Map(goers.map((facts) => [facts.id, facts]));
+  return absorbed.flatMap(({ facts, carrierId }) => {
+    const carrier = carriers.get(carrierId);
+    return carrier === undefined ? [] : [{ facts, carrier }];
+  });
 }
 
 /** What holds a carrier for the household's sake rather than for its own rule's. */

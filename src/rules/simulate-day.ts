@@ -253,6 +253,9 @@ function holdOutranked(round: Round, today: Day): void {
   const places = arbitrate(
     [
       ...counted.map(({ item }) => contenderOf(item, day, world, state)),
+      ...[...round.companions].flatMap(([carrier, companions]) =>
+        companions.map(({ item }) => namedOf(item, carrier.item)),
+      ),
       ...rivals.map(({ item }) => strangerOf(item)),
     ],
     capTermsOf(world.clinic.settings),
@@ -316,6 +319,13 @@ function contenderOf(item: Item, day: string, world: World, state: State): Conte
 }
 
 const noContacts: Contacts = Object.freeze({ today: 0, thisWeek: 0, priorityToday: null });
+
+/** Of who is named: their day is taken as if their own message went, but for those who carry it. */
+function namedOf(item: Item, carrier: Item): Contender {
+  const taken = new Set([carrier.patientId, ...ownAddressesOf(carrier)]);
+  const keys = [item.patientId, ...item.addresses].filter((key) => !taken.has(key));
+  return { ...strangerOf(item), keys, slot: idOf(item), household: null };
+}
 
 /** What a rival has got already is not asked: if it cannot go, that shows when its turn comes. */
 function strangerOf(item: Item): Contender {
