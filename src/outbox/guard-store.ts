@@ -163,7 +163,7 @@ export async function readGuardFacts(
   { now, today, weekStart }: GuardTimes,
 ): Promise<GuardFacts[]> {
   if (asked.length === 0) return [];
-  const counted = (contacts: ReturnType<typeof sql>) => sql`
+  const counted = (contacts: ReturnType<typeof sql>, whose = sql`true`) => sql`
       -- One step over several channels is one contact.
       select count(distinct coalesce(t.journey_id || '/' || t.step, d.message_id::text, d.outside_id::text, d.address || ' ' || d.purpose))
           filter (where d.local_day = ${today}::date) as today,
@@ -173,11 +173,18 @@ export async function readGuardFacts(
       left join messages t on t.clinic_id = ${clinicId} and t.id = d.message_id
       where d.clinic_id = ${clinicId} and d.local_day >= ${weekStart}::date and d.local_day <= ${today}::date
         and d.message_id is distinct from m.id and d.address in (${contacts})
-        and (t.journey_id is distinct from m.journey_id or t.step is distinct from m.step or m.journey_id is null)`;
-  const atHome = counted(sql`
+        and (t.journey_id is distinct from m.journey_id or t.step is distinct from m.step or m.journey_id is null)
+        and ${whose}`;
+  // What reached a member for a child who lives elsewhere is a contact of that member, and of no household.
+  const isOfMember = sql`(t.id is null or exists (select from patients w
+    where w.clinic_id = ${clinicId} and w.id = t.patient_id and w.household = asked.household))`;
+  const atHome = counted(
+    sql`
         select c.address from patients q join patient_contact_points c on c.clinic_id = ${clinicId} and c.patient_id = q.id
         where q.clinic_id = ${clinicId} and q.household = asked.household and q.replaced_by is null
-        union select asked.address`);
+        union select asked.address`,
+    isOfMember,
+  );
   // A kept appointment stands for its visit where that is gone, under the same key.
   const isAnchor = sql`(v.source = g.source and (v.external_id = g.id or v.appointment_id is not distinct from g.id)
     or coalesce(m.occurrence in (v.occurrence, 'inactive:' || v.occurrence), false))`;

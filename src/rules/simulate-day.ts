@@ -314,7 +314,10 @@ function contenderOf(item: Item, day: string, world: World, state: State): Conte
     household:
       household === null || members === undefined
         ? null
-        : { key: `household:${household}`, contacts: contactsOf([...members, ...own], day, state) },
+        : {
+            key: `household:${household}`,
+            contacts: contactsOf([...members, ...own], day, state, household),
+          },
   };
 }
 
@@ -339,11 +342,18 @@ function strangerOf(item: Item): Contender {
   };
 }
 
-function contactsOf(addresses: readonly string[], day: string, { books }: State): Contacts {
+/** @param household where only what was for its members counts */
+function contactsOf(
+  addresses: readonly string[],
+  day: string,
+  { books }: State,
+  household?: string,
+): Contacts {
   const weekStart = addToDay(day, '-P6D');
   const booked = [...new Set(addresses)]
     .flatMap((address) => books.get(address) ?? [])
-    .filter((each) => each.day >= weekStart && each.day <= day);
+    .filter((each) => each.day >= weekStart && each.day <= day)
+    .filter((each) => household === undefined || each.isOutside || each.household === household);
   const distinct = (some: readonly ContactDay[]) =>
     new Set(some.map(({ contact }) => contact)).size;
   const today = booked.filter((each) => each.day === day);
@@ -520,7 +530,9 @@ function leave(
   const { purpose, priority } = definition;
   const book = (address: string) => {
     const booked = state.books.get(address) ?? [];
-    const entry = { contact: idOf(item), address, purpose, day, priority };
+    const { household } = item;
+    const known = { contact: idOf(item), address, purpose, day, priority };
+    const entry = { ...known, household, isOutside: false };
     if (booked.some((each) => each.day === day && each.purpose === purpose)) return;
     state.books.set(address, [...booked, entry]);
   };

@@ -109,12 +109,13 @@ export async function findContactDays(
   { since, firstDay, dueUpTo }: { since: string; firstDay: string; dueUpTo: Temporal.Instant },
 ): Promise<ContactDay[]> {
   const { rows } = await sql<ContactDay>`
-    select d.address, d.purpose, d.local_day::text as day, m.priority,
+    select d.address, d.purpose, d.local_day::text as day, m.priority, p.household, m.id is null as "isOutside",
       coalesce(m.journey_id || '/' || m.step, d.message_id::text, d.outside_id::text,
         d.address || ' ' || d.purpose || ' ' || d.local_day) as contact
     from contact_days d
     left join messages m on m.clinic_id = ${clinicId} and m.id = d.message_id
     left join journeys j on j.clinic_id = ${clinicId} and j.id = m.journey_id
+    left join patients p on p.clinic_id = ${clinicId} and p.id = m.patient_id
     where d.clinic_id = ${clinicId} and d.local_day >= ${since}::date
       and (d.local_day < ${firstDay}::date
         or (d.local_day = ${firstDay}::date and coalesce(j.due_at <= ${dueUpTo}, true)))`.execute(

@@ -47,6 +47,10 @@ export interface ContactDay {
   purpose: string;
   day: string;
   priority: number | null;
+  /** Of the patient it was for. */
+  household: string | null;
+  /** The clinic made it itself: nobody knows for whom. */
+  isOutside: boolean;
 }
 
 /** What a rule has sent on a local day. */

@@ -145,6 +145,27 @@ t.test('children alone are due, and their guardian is written to', async (t) => 
   t.match(delivered, [{ to: '+79161234501', text: 'Пётр и Вера, приглашаем на осмотр' }]);
 });
 
+t.test('a child who lives elsewhere takes no place of the guardian’s household', async (t) => {
+  const { owner, at, member, phone, messages } = await family(t);
+  await owner.put('/v1/patients/anna', {
+    ...{ name: { given: 'Анна' }, birthDate: '1985-03-01', household: 'h1' },
+    ...phone('+79161234501'),
+  });
+  await member('boris', 'Борис', '1984-03-01', phone('+79161234502'));
+  const elsewhere = { household: undefined, timeZone: 'Asia/Yekaterinburg' };
+  await member('petr', 'Пётр', '2015-05-05', { guardianId: 'anna', ...elsewhere });
+  await at('15T12:00:00');
+  t.match(
+    (await messages())
+      .filter(({ step }) => step === 0)
+      .map(({ patientId, state, to }) => [patientId, state, to]),
+    [
+      ['boris', 'delivered', '+79161234502'],
+      ['petr', 'delivered', '+79161234501'],
+    ],
+  );
+});
+
 t.test('a guardian who said stop is not written to for the children', async (t) => {
   const { owner, at, member, messages } = await family(t, {});
   await owner.put('/v1/patients/anna', {
