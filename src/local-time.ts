@@ -297,3 +297,11 @@ export function birthdaysDueOn(
   }
   return Array.from(byYear, ([year, monthDays]) => ({ year, monthDays }));
 }
+
+export function earlier(one: Temporal.Instant, other: Temporal.Instant): Temporal.Instant {
+  return Temporal.Instant.compare(one, other) <= 0 ? one : other;
+}
+
+export function later(one: Temporal.Instant, other: Temporal.Instant): Temporal.Instant {
+  return Temporal.Instant.compare(one, other) >= 0 ? one : other;
+}

@@ -1,5 +1,5 @@
 import type { Purpose } from '../database/tables.ts';
-import { addToDay, isTimeOfDay, localDay, startOfDay, toInstant } from '../local-time.ts';
+import { addToDay, isTimeOfDay, later, localDay, startOfDay, toInstant } from '../local-time.ts';
 import type { EffectivePolicy } from './clinic-policy.ts';
 import type { Hours } from './country-policy.ts';
 import { type HolidayPlace, holidayOn } from './holidays.ts';
@@ -132,8 +132,4 @@ function boundary(day: string, time: string, zone: string): Temporal.Instant {
 
 function isBefore(one: Temporal.Instant, other: Temporal.Instant): boolean {
   return Temporal.Instant.compare(one, other) < 0;
-}
-
-function later(one: Temporal.Instant, other: Temporal.Instant): Temporal.Instant {
-  return isBefore(one, other) ? other : one;
 }

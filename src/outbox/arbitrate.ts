@@ -16,6 +16,12 @@ export interface Contacts {
   priorityToday: number | null;
 }
 
+export const noContacts: Contacts = Object.freeze({
+  today: 0,
+  thisWeek: 0,
+  priorityToday: null,
+});
+
 /** What decides between two messages. */
 export interface Ranked {
   id: string;

@@ -2,11 +2,11 @@ import type { Trx } from '../database/connect.ts';
 import type { Clinic } from '../history/clinic.ts';
 import { clinicPolicy } from '../history/clinic-policy.ts';
 import { nextOpening } from '../history/send-window.ts';
-import { addToDay, localDay, startOfDay } from '../local-time.ts';
-import { arbitrate, type Contender, capTermsOf, type Place } from './arbitrate.ts';
+import { addToDay, earlier, localDay, startOfDay } from '../local-time.ts';
+import { arbitrate, type Contender, capTermsOf, noContacts, type Place } from './arbitrate.ts';
 import type { HeldReason, Verdict } from './guard.ts';
 import type { GuardFacts } from './guard-store.ts';
-import { countsTowardCaps, heldUntilTomorrow } from './judge-message.ts';
+import { countsTowardCaps, heldUntilTomorrow, little } from './judge-message.ts';
 import { findRivals, type Rival } from './rival-store.ts';
 
 /**
@@ -26,10 +26,6 @@ export interface Named {
   facts: GuardFacts;
   carrier: GuardFacts;
 }
-
-/** How long after the better one's turn the loser is looked at again. */
-const little = Temporal.Duration.from('PT1M');
-const noContacts = Object.freeze({ today: 0, thisWeek: 0, priorityToday: null });
 
 export async function holdOutranked(
   trx: Trx,
@@ -86,7 +82,7 @@ export function giveBackPlaces(
   for (const { facts, by } of outranked) {
     const verdict = verdicts.get(facts.id);
     if (verdict?.state !== 'held' || by.every((id) => verdicts.get(id)?.state === 'go')) continue;
-    verdicts.set(facts.id, { ...verdict, until: sooner(now.add(little), verdict.until) });
+    verdicts.set(facts.id, { ...verdict, until: earlier(now.add(little), verdict.until) });
   }
 }
 
@@ -110,7 +106,7 @@ function heldAfter(
   const verdict = heldUntilTomorrow(reason, facts, clinic, now);
   if (turn === null || verdict.state !== 'held') return verdict;
   const again = Temporal.Instant.compare(turn, now) > 0 ? turn : now;
-  return { ...verdict, until: sooner(again.add(little), verdict.until) };
+  return { ...verdict, until: earlier(again.add(little), verdict.until) };
 }
 
 type RivalWithTurn = Rival & {
@@ -203,8 +199,8 @@ function contenderOfRival(rival: RivalWithTurn): Contender {
 function contenderOfNamed({ facts, carrier }: Named): Contender {
   const taken = new Set(keysOf(carrier.patientId, carrier.addresses, carrier.address));
   const keys = keysOf(facts.patientId, facts.addresses, null).filter((key) => !taken.has(key));
-  const { contacts: _contacts, ...contender } = contenderOf(facts);
-  return { ...contender, keys, slot: facts.id, contacts: noContacts, household: null };
+  const unseen = { contacts: noContacts, household: null };
+  return { ...contenderOf(facts), keys, slot: facts.id, ...unseen };
 }
 
 function dueOf(since: string | null, scheduledAt: Temporal.Instant): Temporal.Instant {
@@ -220,11 +216,7 @@ function householdKey(household: string): string {
 }
 
 function earliest(one: Temporal.Instant | null, other: Temporal.Instant): Temporal.Instant {
-  return one === null ? other : sooner(one, other);
-}
-
-function sooner(one: Temporal.Instant, other: Temporal.Instant): Temporal.Instant {
-  return Temporal.Instant.compare(one, other) <= 0 ? one : other;
+  return one === null ? other : earlier(one, other);
 }
 
 function unique(values: readonly string[]): string[] {

@@ -1,8 +1,8 @@
 import type { Trx } from '../database/connect.ts';
+import { earlier } from '../local-time.ts';
 import type { EffectiveChannel } from './channel-store.ts';
 import type { Verdict } from './guard.ts';
 import type { GuardFacts } from './guard-store.ts';
-import { earlier } from './outcome.ts';
 import { aheadMs, findRecentCalls } from './rate-store.ts';
 
 /**

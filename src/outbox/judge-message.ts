@@ -1,6 +1,6 @@
 import type { Clinic } from '../history/clinic.ts';
 import { nextOpening } from '../history/send-window.ts';
-import { addToDay, localDay, startOfDay } from '../local-time.ts';
+import { addToDay, earlier, localDay, startOfDay } from '../local-time.ts';
 import type { HeldReason, StopReason, Verdict } from './guard.ts';
 import type { GuardFacts } from './guard-store.ts';
 import { hasHours, hoursKey, sendTermsOf } from './sending-hours.ts';
@@ -171,6 +171,9 @@ export function heldUntilTomorrow(
   return { state: 'held', reason, until: earlier(until, facts.expiresAt) };
 }
 
+/** How long after the turn of a better one a loser is looked at again. */
+export const little = Temporal.Duration.from('PT1M');
+
 /** The places of others who are longer overdue are kept for them until they are judged. */
 export const othersTurn = Temporal.Duration.from('PT15M');
 
@@ -188,8 +191,4 @@ export function heldForTurn(
 
 function isFirstStep(facts: GuardFacts): boolean {
   return facts.guard.opens ?? (facts.step ?? 0) === 0;
-}
-
-function earlier(one: Temporal.Instant, other: Temporal.Instant): Temporal.Instant {
-  return Temporal.Instant.compare(one, other) <= 0 ? one : other;
 }

@@ -1,6 +1,6 @@
 import type { AdapterCapabilities, ReconcileOutcome } from '../channels/channel.ts';
+import { earlier } from '../local-time.ts';
 import {
-  earlier,
   firstQuestionAt,
   nextLook,
   type OutcomeTerms,

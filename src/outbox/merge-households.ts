@@ -1,10 +1,10 @@
 import type { Clinic } from '../history/clinic.ts';
-import { localDay } from '../local-time.ts';
+import { earlier, localDay } from '../local-time.ts';
 import { type HouseholdMessage, isMinorOn, mergeHousehold } from './arbitrate.ts';
 import type { Verdict } from './guard.ts';
 import type { GuardFacts } from './guard-store.ts';
 import type { Named, Outranked } from './hold-outranked.ts';
-import { heldFor, heldUntilTomorrow, othersTurn } from './judge-message.ts';
+import { heldFor, heldUntilTomorrow, little, othersTurn } from './judge-message.ts';
 import type { Batch } from './lock-batch.ts';
 
 /**
@@ -29,7 +29,6 @@ const restingReasons: readonly (string | null)[] = [
   'lower-priority',
   'frequency-cap',
 ];
-const little = Temporal.Duration.from('PT1M');
 
 export interface MergeTerms {
   verdicts: Map<string, Verdict>;
@@ -182,7 +181,7 @@ function distinctPeople(all: readonly GuardFacts[], exceptId: string): GuardFact
 }
 
 function heldBriefly(facts: GuardFacts, now: Temporal.Instant): Verdict {
-  const until = sooner(now.add(little), facts.expiresAt);
+  const until = earlier(now.add(little), facts.expiresAt);
   return { state: 'held', reason: 'lower-priority', until };
 }
 
@@ -196,7 +195,11 @@ export function namedIn({ absorbed }: Merging, goers: readonly GuardFacts[]): Na
 }
 
 /** What holds a carrier for the household's sake rather than for its own rule's. */
-const sharedReasons: readonly string[] = ['frequency-cap', 'lower-priority', 'channel-paused'];
+export const sharedReasons: readonly string[] = [
+  'frequency-cap',
+  'lower-priority',
+  'channel-paused',
+];
 
 /** Where a carrier does not go after all, those it was to name wait as it does. @returns what ends with a carrier that goes. */
 export function settleHouseholds(
@@ -217,10 +220,6 @@ function heldWith(verdict: Verdict | undefined, facts: GuardFacts, now: Temporal
   if (verdict?.state !== 'held') return heldBriefly(facts, now);
   const soon = now.add(othersTurn);
   const isShared = sharedReasons.includes(verdict.reason);
-  const until = isShared ? verdict.until : sooner(verdict.until, soon);
-  return { ...verdict, until: sooner(until, facts.expiresAt) };
-}
-
-function sooner(one: Temporal.Instant, other: Temporal.Instant): Temporal.Instant {
-  return Temporal.Instant.compare(one, other) <= 0 ? one : other;
+  const until = isShared ? verdict.until : earlier(verdict.until, soon);
+  return { ...verdict, until: earlier(until, facts.expiresAt) };
 }

@@ -2,6 +2,7 @@ import { sql } from 'kysely';
 import type { Trx } from '../database/connect.ts';
 import type { ChannelName, MessageState, Purpose } from '../database/tables.ts';
 import { wakeClinic } from '../history/clinic-work-store.ts';
+import { earlier } from '../local-time.ts';
 import { uuidv7 } from '../uuid.ts';
 import type { Guard } from './guard.ts';
 import { inFlightStates, withdrawableStates } from './message.ts';
@@ -324,8 +325,4 @@ function chosenBy(choice: MessageChoice) {
   return 'journeyIds' in choice
     ? sql`journey_id = any(${[...choice.journeyIds]}::uuid[])`
     : sql`id = any(${[...choice.messageIds]}::uuid[])`;
-}
-
-function earlier(one: Temporal.Instant, other: Temporal.Instant): Temporal.Instant {
-  return Temporal.Instant.compare(one, other) <= 0 ? one : other;
 }

@@ -3,9 +3,10 @@ import type { Trx } from '../database/connect.ts';
 import { type ColumnTypes, rowSet } from '../database/row-set.ts';
 import type { MessageState } from '../database/tables.ts';
 import { wakeClinic } from '../history/clinic-work-store.ts';
+import { earlier } from '../local-time.ts';
 import { callPlanner } from './call-planner.ts';
 import { releaseContactDays } from './message-store.ts';
-import { earlier, type Settlement } from './outcome.ts';
+import type { Settlement } from './outcome.ts';
 
 interface Recorded {
   id: string;

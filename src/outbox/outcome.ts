@@ -1,5 +1,6 @@
 import type { AdapterCapabilities, AdapterError, SendOutcome } from '../channels/channel.ts';
 import type { MessageState } from '../database/tables.ts';
+import { earlier } from '../local-time.ts';
 
 /** What the answer of a provider makes of a message. Pure; randomness is an argument. */
 
@@ -233,8 +234,4 @@ function rowOf(
     providerCode: error?.providerCode ?? null,
     httpStatus: error?.httpStatus ?? null,
   };
-}
-
-export function earlier(one: Temporal.Instant, other: Temporal.Instant): Temporal.Instant {
-  return Temporal.Instant.compare(one, other) <= 0 ? one : other;
 }

@@ -4,6 +4,7 @@ import { withClinic } from '../database/with-clinic.ts';
 import type { Clinic } from '../history/clinic.ts';
 import { findClinic } from '../history/clinic-store.ts';
 import { claimClinics, rescheduleClinic, wakeClinic } from '../history/clinic-work-store.ts';
+import { earlier } from '../local-time.ts';
 import { loop, type Service } from '../service.ts';
 import { callPlanner } from './call-planner.ts';
 import {
@@ -15,7 +16,6 @@ import { sendTimeoutMs } from './claim-store.ts';
 import type { DispatchDeps } from './dispatch.ts';
 import { learn, lookAt } from './judge-open-message.ts';
 import { releaseContactDays } from './message-store.ts';
-import { earlier } from './outcome.ts';
 import {
   type Answer,
   type Answered,

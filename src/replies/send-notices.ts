@@ -2,7 +2,7 @@ import type { OutboundMessage, SendOutcome } from '../channels/channel.ts';
 import type { Db, Trx } from '../database/connect.ts';
 import { withClinic } from '../database/with-clinic.ts';
 import type { Clinic } from '../history/clinic.ts';
-import { localDay } from '../local-time.ts';
+import { later, localDay } from '../local-time.ts';
 import { type EffectiveChannel, effectiveChannels } from '../outbox/channel-store.ts';
 import { sendTimeoutMs } from '../outbox/claim-store.ts';
 import type { DispatchDeps } from '../outbox/dispatch.ts';
@@ -201,8 +201,4 @@ function endOf(outcome: SendOutcome | null, attempt: number, now: Temporal.Insta
 
 function isAfter(one: Temporal.Instant, other: Temporal.Instant): boolean {
   return Temporal.Instant.compare(one, other) > 0;
-}
-
-function later(one: Temporal.Instant, other: Temporal.Instant): Temporal.Instant {
-  return isAfter(one, other) ? one : other;
 }

@@ -12,6 +12,7 @@ import {
   setTestNow,
   type TestClock,
 } from '../history/clinic-store.ts';
+import { later } from '../local-time.ts';
 import { type DispatchDeps, dispatchClinic } from '../outbox/dispatch.ts';
 import { reconcileClinic } from '../outbox/reconcile.ts';
 import { type DeliverDeps, deliverInTest } from '../outbox/webhooks/deliver.ts';
@@ -282,8 +283,4 @@ async function workOnce(
 
 function isBefore(one: Temporal.Instant, other: Temporal.Instant): boolean {
   return Temporal.Instant.compare(one, other) < 0;
-}
-
-function later(one: Temporal.Instant, other: Temporal.Instant): Temporal.Instant {
-  return isBefore(one, other) ? other : one;
 }

@@ -1,6 +1,6 @@
 import type { Trx } from '../database/connect.ts';
 import type { Clinic } from '../history/clinic.ts';
-import { addPeriod, addToDay, localDay, toInstant } from '../local-time.ts';
+import { addPeriod, addToDay, earlier, later, localDay, toInstant } from '../local-time.ts';
 import { streamBacklog, streamMoved } from './backlog-store.ts';
 import { type Case, type CheckTerms, type Decision, decide, enterCase } from './checks.ts';
 import { type Journey, lockJourneys } from './journey-store.ts';
@@ -12,14 +12,7 @@ import {
   writeChanges,
   writePlans,
 } from './plan-changes.ts';
-import {
-  earlier,
-  keepCaseArms,
-  later,
-  openCases,
-  type RulesDeps,
-  readTerms,
-} from './plan-context.ts';
+import { keepCaseArms, openCases, type RulesDeps, readTerms } from './plan-context.ts';
 import { bringBack, planOccasion } from './plan-occasion.ts';
 import type { RecallOverride } from './recall.ts';
 import { findRecallsOf } from './recall-store.ts';

@@ -1,21 +1,8 @@
 import type { Trx } from '../database/connect.ts';
-import type { Clinic } from '../history/clinic.ts';
-import { addToDay, localDay } from '../local-time.ts';
-import { readRuleDays } from '../outbox/anomaly-store.ts';
-import { capTermsOf } from '../outbox/arbitrate.ts';
-import { findOpenInvitations } from '../outbox/capacity-store.ts';
-import { sendingDaysMax } from '../outbox/hold-anomalies.ts';
-import { invitationKept, isInvitation, wishOf } from '../outbox/hold-over-capacity.ts';
-import { afterWait } from './advance-journey.ts';
+import { localDay } from '../local-time.ts';
 import { enterByDay, leftInBacklog } from './backlog.ts';
 import { type Case, type CheckTerms, type Decision, decide } from './checks.ts';
-import {
-  addressOf,
-  type Contact,
-  chooseContact,
-  needsNoAddress,
-  type Reachable,
-} from './choose-contact.ts';
+import { addressOf, needsNoAddress, type Reachable } from './choose-contact.ts';
 import type { Forecast } from './forecast.ts';
 import { nameInHousehold } from './name-in-household.ts';
 import {
@@ -26,29 +13,16 @@ import {
   readTerms,
   toMessage,
 } from './plan-context.ts';
-import { priceKey, priceSteps, type StepPrices } from './price-steps.ts';
 import { reachRelatives } from './reach-relatives.ts';
-import type { ReachablePatient } from './reachable-store.ts';
+import { blockedSteps, nextItem, readWorld, type Walker } from './read-world.ts';
 import type { RecallOverride } from './recall.ts';
 import { findRecalls } from './recall-store.ts';
 import type { Rule } from './rule.ts';
 import { listActiveRules } from './rule-store.ts';
 import { streamOccasions } from './selection-store.ts';
 import { simulate } from './simulate.ts';
-import {
-  countContactsOn,
-  findBirths,
-  findContactDays,
-  findDayPools,
-  findHouseholdAddresses,
-  findOpenLadders,
-  findRunning,
-  findSpentDays,
-  findWaitingMessages,
-} from './simulate-store.ts';
-import type { Happening, Item, World } from './simulate-world.ts';
-import type { Anchor } from './triggers/trigger.ts';
-import { triggerOf } from './triggers/triggers.ts';
+import { findOpenLadders, findWaitingMessages } from './simulate-store.ts';
+import type { Happening, Item } from './simulate-world.ts';
 
 /**
  * What becomes of all rules of a clinic on coming days, if nothing else becomes known: who is due, who waits
@@ -63,16 +37,10 @@ export interface Foreseen {
   backlog: number;
 }
 
-/** What an item's further steps need. */
-interface Walker {
-  patient: ReachablePatient;
-  anchor: Anchor;
-}
-
 interface Gathered {
   items: Item[];
-  /** Whom no contact point reaches; and why they are refused, where they are asked about and not named by others. */
-  unreached: { item: Item; refusal: Foreseen['refused'][number] | null }[];
+  /** Whom no contact point reaches; and what is told of them where nobody names them. */
+  unreached: { item: Item; waiting: Item | null; refusal: Foreseen['refused'][number] | null }[];
   walkers: Map<string, Walker>;
   refused: Foreseen['refused'];
   backlog: number;
@@ -178,7 +146,10 @@ async function gatherDue(
       if (obstacle !== null) {
         const refusal = isAsked ? { asked, decision: obstacle } : null;
         if (obstacle.reason === 'no-contact-point' && asked.arm !== 'holdout')
-          gathered.unreached.push({ item: dueItem(asked, obstacle, terms), refusal });
+          gathered.unreached.push({
+            item: dueItem(asked, obstacle, terms),
+            ...{ waiting: null, refusal },
+          });
         else if (refusal !== null) gathered.refused.push(refusal);
         continue;
       }
@@ -220,8 +191,8 @@ async function gatherNamed(
     terms,
     unreached.map(({ item }) => item),
   );
-  for (const [at, { refusal }] of unreached.entries()) {
-    const item = named[at] ?? null;
+  for (const [at, { waiting, refusal }] of unreached.entries()) {
+    const item = named[at] ?? waiting;
     if (item !== null) items.push(item);
     else if (refusal !== null) refused.push(refusal);
   }
@@ -362,7 +333,7 @@ async function gatherWaiting(
       waits: waiting.state === 'held' ? waiting.reason : null,
     };
     if (item.waits === 'no-contact-point')
-      unreached.push({ item: { ...item, at: from }, refusal: null });
+      unreached.push({ item: { ...item, at: from }, waiting: item, refusal: null });
     else items.push(item);
     walkers.set(waiting.journeyId, { patient: waiting, anchor: waiting.anchor });
   }
@@ -395,183 +366,4 @@ async function gatherWaiting(
     const next = nextItem(left, ladder.leftAt, walker, terms, new Set());
     if (next !== null) items.push(next);
   }
-}
-
-/** The next step that reaches the patient; null where there is none. */
-function nextItem(
-  item: Item,
-  leftAt: Temporal.Instant,
-  { patient, anchor }: Walker,
-  terms: CheckTerms,
-  blocked: ReadonlySet<string>,
-): Item | null {
-  const { rule, patientZone } = item;
-  const { definition } = rule;
-  const step = definition.steps[item.step + 1];
-  if (step === undefined) return null;
-  const clinicZone = terms.clinic.timeZone;
-  const waits = { definition, patientZone, clinicZone, now: leftAt };
-  const dueAt = afterWait(leftAt, step.after, waits);
-  const choice = chooseContact(definition, item.step + 1, patient, terms);
-  if (choice.reason !== null) return null;
-  const contacts = choice.contacts.filter(
-    (contact) => !blocked.has(consentKey(item.patientId, rule, contact)),
-  );
-  if (contacts.length === 0) return null;
-  const expiresAt = triggerOf(definition.trigger.type).expiresAt(
-    { dueAt, anchor, patientZone },
-    definition,
-    clinicZone,
-  );
-  const { invitation: _invitation, ...opened } = item.guard;
-  const guard = { ...opened, opens: false };
-  return {
-    ...item,
-    step: choice.step,
-    contacts,
-    isFirst: false,
-    at: dueAt,
-    expiresAt,
-    guard,
-    waits: null,
-  };
-}
-
-function consentKey(patientId: string, rule: Rule, { channel, address }: Contact): string {
-  return `${patientId} ${rule.definition.purpose} ${channel} ${address}`;
-}
-
-const asksMax = 2_000;
-
-/** The contacts of further steps that consent does not let go. */
-async function blockedSteps(
-  trx: Trx,
-  terms: CheckTerms,
-  { items, walkers }: Gathered,
-): Promise<Set<string>> {
-  const asks = items.flatMap(({ rule, patientId, journey, step }) => {
-    const patient = walkers.get(journey)?.patient;
-    if (patient === undefined) return [];
-    const { purpose, steps } = rule.definition;
-    return steps.slice(step + 1).map((_step, offset) => {
-      const { contacts } = chooseContact(rule.definition, step + 1 + offset, patient, terms);
-      return { rule, patientId, throughId: patient.throughId, purpose, contacts };
-    });
-  });
-  const blocked = new Set<string>();
-  for (let at = 0; at < asks.length; at += asksMax) {
-    const part = asks.slice(at, at + asksMax);
-    const blocks = await askConsent(trx, terms.clinic, part);
-    for (const [index, { rule, patientId, contacts }] of part.entries())
-      for (const [place, contact] of contacts.entries())
-        if (blocks[index]?.[place] !== undefined) blocked.add(consentKey(patientId, rule, contact));
-  }
-  return blocked;
-}
-
-/** What the messages of rules with a budget cost, by rule. */
-async function readPrices(
-  deps: RulesDeps,
-  trx: Trx,
-  terms: CheckTerms,
-  { items, walkers }: Gathered,
-): Promise<Map<string, StepPrices>> {
-  const prices = new Map<string, StepPrices>();
-  for (const [ruleId, own] of Map.groupBy(items, ({ rule }) => rule.id)) {
-    const [first] = own;
-    if (first?.rule.definition.limits?.budget === undefined) continue;
-    const patients = own.flatMap(({ journey }) => walkers.get(journey)?.patient ?? []);
-    prices.set(ruleId, await priceSteps(deps, trx, terms, first.rule, patients));
-  }
-  return prices;
-}
-
-/** What rules with a budget have spent of it. */
-async function readSpentDays(
-  trx: Trx,
-  { id }: Clinic,
-  items: readonly Item[],
-  firstDay: string,
-): Promise<World['spentDays']> {
-  const rules = new Map(items.map(({ rule }) => [rule.id, rule]));
-  const limited = [...rules.values()].flatMap(({ id: ruleId, definition: { limits } }) =>
-    [limits?.budget?.per, limits?.messages?.per].flatMap((per) =>
-      per === undefined ? [] : [{ ruleId, after: addToDay(firstDay, `-${per}`) }],
-    ),
-  );
-  const after = limited.map((each) => each.after).toSorted()[0] ?? firstDay;
-  return findSpentDays(trx, id, [...new Set(limited.map(({ ruleId }) => ruleId))], after);
-}
-
-async function readUsualDays(
-  trx: Trx,
-  { id }: Clinic,
-  items: readonly Item[],
-  firstDay: string,
-): Promise<World['ruleDays']> {
-  const ruleIds = [...new Set(items.map(({ rule }) => rule.id))];
-  const days = await readRuleDays(trx, id, ruleIds, firstDay, sendingDaysMax);
-  return new Map(days.map(({ ruleId, ...day }) => [ruleId, day]));
-}
-
-async function readWorld(
-  deps: RulesDeps,
-  trx: Trx,
-  terms: CheckTerms,
-  { from, upTo }: { from: Temporal.Instant; upTo: Temporal.Instant },
-  gathered: Gathered,
-  blocked: ReadonlySet<string>,
-): Promise<World> {
-  const { items, walkers } = gathered;
-  const { clinic } = terms;
-  const prices = await readPrices(deps, trx, terms, gathered);
-  const firstDay = localDay(from, clinic.timeZone);
-  const dueUpTo = from.subtract({ milliseconds: 1 });
-  const hasHouseholdCaps = capTermsOf(clinic.settings).household !== null;
-  const pools = await findDayPools(trx, clinic.id, firstDay);
-  const since = from.subtract(invitationKept);
-  const open = pools.length === 0 ? [] : await findOpenInvitations(trx, clinic.id, since);
-  const rulesById = new Map(items.map(({ rule }) => [rule.id, rule]));
-  const wishFor = (rule: Rule | undefined, anchor: Parameters<typeof wishOf>[1]) => {
-    const { services = [], practitioners = [] } = rule?.definition.trigger ?? {};
-    return wishOf({ services, practitioners }, anchor);
-  };
-  return {
-    clinic,
-    from,
-    upTo,
-    items,
-    contactDays: await findContactDays(trx, clinic.id, {
-      since: addToDay(firstDay, '-P6D'),
-      firstDay,
-      dueUpTo,
-    }),
-    householdAddresses: hasHouseholdCaps ? await findHouseholdAddresses(trx, clinic.id) : new Map(),
-    births: clinic.settings.householdMerging ? await findBirths(trx, clinic.id) : new Map(),
-    running: await findRunning(trx, clinic.id, dueUpTo),
-    contactsToday: await countContactsOn(trx, clinic.id, firstDay, dueUpTo),
-    spentDays: await readSpentDays(trx, clinic, items, firstDay),
-    ruleDays: await readUsualDays(trx, clinic, items, firstDay),
-    priceOf: ({ rule, step, contacts }) =>
-      contacts.reduce(
-        (sum, { channel }) => sum + (prices.get(rule.id)?.get(priceKey(step, channel)) ?? 0),
-        0,
-      ),
-    pools,
-    // How long ago they were invited is not asked: they keep their slots for the longest time.
-    openInvitations: open.flatMap(({ ruleId, anchor, count }) =>
-      Array.from({ length: count }, () => ({
-        wish: wishFor(rulesById.get(ruleId), anchor),
-        leftAt: from,
-      })),
-    ),
-    wishOf: ({ rule, guard }) =>
-      isInvitation({ purpose: rule.definition.purpose, guard })
-        ? wishFor(rule, guard.anchor)
-        : null,
-    nextOf: (item, leftAt) => {
-      const walker = walkers.get(item.journey);
-      return walker === undefined ? null : nextItem(item, leftAt, walker, terms, blocked);
-    },
-  };
 }

@@ -5,6 +5,7 @@ import { clinicConsentTerms } from '../history/clinic-policy.ts';
 import { findClinic } from '../history/clinic-store.ts';
 import { blockedByConsent, type ConsentBlock } from '../history/consent-store.ts';
 import { lastAllowedBefore, type SendTerms } from '../history/send-window.ts';
+import { later } from '../local-time.ts';
 import { type ChannelDeps, effectiveChannels } from '../outbox/channel-store.ts';
 import type { NewMessage } from '../outbox/message-store.ts';
 import { moveMinutes } from '../outbox/move-store.ts';
@@ -215,14 +216,6 @@ function scheduledAt(
 function afterMove(dueAt: Temporal.Instant, cancelledAt: string | undefined): Temporal.Instant {
   if (cancelledAt === undefined) return dueAt;
   return later(dueAt, Temporal.Instant.from(cancelledAt).add({ minutes: moveMinutes, seconds: 1 }));
-}
-
-export function later(one: Temporal.Instant, other: Temporal.Instant): Temporal.Instant {
-  return Temporal.Instant.compare(one, other) >= 0 ? one : other;
-}
-
-export function earlier(one: Temporal.Instant, other: Temporal.Instant): Temporal.Instant {
-  return Temporal.Instant.compare(one, other) <= 0 ? one : other;
 }
 
 export function isAfter(one: Temporal.Instant, other: Temporal.Instant): boolean {

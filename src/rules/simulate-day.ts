@@ -1,23 +1,25 @@
 import { nextOpening } from '../history/send-window.ts';
-import { addToDay, startOfDay } from '../local-time.ts';
+import { addToDay, earlier, startOfDay } from '../local-time.ts';
 import { amountToMicros } from '../money.ts';
-import {
-  arbitrate,
-  byRank,
-  type Contacts,
-  type Contender,
-  capTermsOf,
-  isMinorOn,
-  mergeHousehold,
-} from '../outbox/arbitrate.ts';
+import { arbitrate, byRank, capTermsOf, isMinorOn, mergeHousehold } from '../outbox/arbitrate.ts';
 import { findLaterInvitations } from '../outbox/hold-invitations.ts';
-import { countsTowardCaps, othersTurn } from '../outbox/judge-message.ts';
+import { invitationKept } from '../outbox/hold-over-capacity.ts';
+import { countsTowardCaps, little, othersTurn } from '../outbox/judge-message.ts';
+import { sharedReasons } from '../outbox/merge-households.ts';
 import { openPlaces } from '../outbox/places.ts';
 import { hasHours, sendTermsOf } from '../outbox/sending-hours.ts';
 import { type Agenda, type Candidate, firstTurn, openAgenda } from './agenda.ts';
 import { closeRuleDays, findAnomalies } from './simulate-anomaly.ts';
 import {
-  type ContactDay,
+  contenderOf,
+  isCounted,
+  keysOf,
+  namedOf,
+  rankOf,
+  reasonOfTaken,
+  strangerOf,
+} from './simulate-contenders.ts';
+import {
   type Happening,
   type Item,
   idOf,
@@ -120,9 +122,6 @@ interface Companion {
   /** Null where it is only ever named. */
   candidate: Candidate | null;
 }
-
-/** How long after the better one's turn the loser is looked at again. */
-const little = Temporal.Duration.from('PT1M');
 
 function* settle(due: Candidate[], today: Day): Generator<Happening> {
   const [first] = due;
@@ -271,98 +270,11 @@ function holdOutranked(round: Round, today: Day): void {
     const turn = firstTurn(place.after.flatMap((id) => turns.get(id) ?? []));
     round.stays.set(candidate, {
       reason: place.reason,
-      until: turn === null ? end : sooner(turn.add(little), end),
+      until: turn === null ? end : earlier(turn.add(little), end),
     });
     if (turn === null && place.after.length > 0)
       round.outranked.push({ loser: candidate, by: place.after });
   }
-}
-
-/** An address gets one message of a purpose a day, whatever the caps. */
-function reasonOfTaken(item: Item, day: string, { books }: State): string | null {
-  const { purpose, priority } = item.rule.definition;
-  const taken = item.contacts
-    .flatMap(({ address }) => books.get(address ?? '') ?? [])
-    .filter((each) => each.day === day && each.purpose === purpose && each.contact !== idOf(item));
-  if (taken.length === 0) return null;
-  const isBeaten = taken.some((each) => (each.priority ?? 0) > priority);
-  return isBeaten ? 'lower-priority' : 'frequency-cap';
-}
-
-function isCounted({ rule, contacts }: Item): boolean {
-  const { purpose } = rule.definition;
-  return contacts.some((contact) => countsTowardCaps({ purpose, ...contact }));
-}
-
-/** What two messages share that compete. */
-function keysOf({ patientId, addresses, contacts, household }: Item): Set<string> {
-  const own = [patientId, ...addresses, ...contacts.flatMap(({ address }) => address ?? [])];
-  return new Set(household === null ? own : [...own, `household:${household}`]);
-}
-
-function ownAddressesOf({ addresses, contacts }: Item): string[] {
-  return [...new Set([...addresses, ...contacts.flatMap(({ address }) => address ?? [])])];
-}
-
-function contenderOf(item: Item, day: string, world: World, state: State): Contender {
-  const { household } = item;
-  const own = ownAddressesOf(item);
-  const members = household === null ? undefined : world.householdAddresses.get(household);
-  return {
-    ...strangerOf(item),
-    contacts: contactsOf(own, day, state),
-    household:
-      household === null || members === undefined
-        ? null
-        : {
-            key: `household:${household}`,
-            contacts: contactsOf([...members, ...own], day, state, household),
-          },
-  };
-}
-
-const noContacts: Contacts = Object.freeze({ today: 0, thisWeek: 0, priorityToday: null });
-
-/** Of who is named: their day is taken as if their own message went, but for those who carry it. */
-function namedOf(item: Item, carrier: Item): Contender {
-  const taken = new Set([carrier.patientId, ...ownAddressesOf(carrier)]);
-  const keys = [item.patientId, ...item.addresses].filter((key) => !taken.has(key));
-  return { ...strangerOf(item), keys, slot: idOf(item), household: null };
-}
-
-/** What a rival has got already is not asked: if it cannot go, that shows when its turn comes. */
-function strangerOf(item: Item): Contender {
-  const { contacts, household, patientId, rule } = item;
-  return {
-    ...rankOf(item),
-    keys: [patientId, ...ownAddressesOf(item)],
-    slot: `${contacts[0]?.address} ${rule.definition.purpose}`,
-    contacts: noContacts,
-    household: household === null ? null : { key: `household:${household}`, contacts: noContacts },
-  };
-}
-
-/** @param household where only what was for its members counts */
-function contactsOf(
-  addresses: readonly string[],
-  day: string,
-  { books }: State,
-  household?: string,
-): Contacts {
-  const weekStart = addToDay(day, '-P6D');
-  const booked = [...new Set(addresses)]
-    .flatMap((address) => books.get(address) ?? [])
-    .filter((each) => each.day >= weekStart && each.day <= day)
-    .filter((each) => household === undefined || each.isOutside || each.household === household);
-  const distinct = (some: readonly ContactDay[]) =>
-    new Set(some.map(({ contact }) => contact)).size;
-  const today = booked.filter((each) => each.day === day);
-  const priorities = today.flatMap(({ priority }) => priority ?? []);
-  return {
-    today: distinct(today),
-    thisWeek: distinct(booked),
-    priorityToday: priorities.length === 0 ? null : Math.max(...priorities),
-  };
 }
 
 /** Two ladders that are due at once do not both begin. */
@@ -413,8 +325,6 @@ function byDue({ item: one }: Candidate, { item: other }: Candidate): number {
   return one.patientId < other.patientId ? -1 : 1;
 }
 
-const invitationKept = Temporal.Duration.from({ hours: 7 * 24 });
-
 function holdOverCapacity(round: Round, { day, world, state, end }: Day): void {
   const pools = world.pools.filter((pool) => pool.day >= day);
   if (pools.length === 0) return;
@@ -424,8 +334,7 @@ function holdOverCapacity(round: Round, { day, world, state, end }: Day): void {
   for (const candidate of goersOf(round).toSorted(byDue)) {
     const wish = candidate.item.isFirst ? world.wishOf(candidate.item) : null;
     if (wish === null) continue;
-    if (places.take(wish)) state.open.push({ wish, leftAt: round.now });
-    else round.stays.set(candidate, { reason: 'capacity', until: end });
+    if (!places.take(wish)) round.stays.set(candidate, { reason: 'capacity', until: end });
   }
 }
 
@@ -487,16 +396,13 @@ function* leaveAll(round: Round, today: Day): Generator<Happening> {
   for (const { loser, by } of round.outranked) {
     const stay = stays.get(loser);
     if (stay !== undefined && !by.every((id) => left.has(id)))
-      stays.set(loser, { ...stay, until: sooner(now.add(little), stay.until) });
+      stays.set(loser, { ...stay, until: earlier(now.add(little), stay.until) });
   }
   for (const [candidate, stay] of stays) {
     yield* enter(waitingFor(candidate.item, stay), today);
     yield* release(companions.get(candidate) ?? [], stay, round, today);
   }
 }
-
-/** What holds a carrier for the household's sake rather than for its own rule's. */
-const sharedReasons: readonly string[] = ['frequency-cap', 'lower-priority'];
 
 /** Those whom a message was to name that stays: who was due stays as long as it does, or goes without it. */
 function* release(
@@ -508,7 +414,7 @@ function* release(
   for (const { item, candidate } of companions) {
     const isDue = candidate?.turn.equals(now) === true;
     const isShared = sharedReasons.includes(stay.reason);
-    const until = isShared ? stay.until : sooner(now.add(othersTurn), stay.until);
+    const until = isShared ? stay.until : earlier(now.add(othersTurn), stay.until);
     if (isDue) yield* enter(waitingFor(item, { ...stay, until }), today);
     else if (candidate === null) today.named.add(item);
     else today.agenda.add(candidate);
@@ -540,6 +446,8 @@ function leave(
     if (address !== null && countsTowardCaps({ purpose, channel, address })) book(address);
   // Who is named hears of the clinic too.
   for (const address of absorbed.flatMap(({ addresses }) => addresses)) book(address);
+  const wish = item.isFirst ? world.wishOf(item) : null;
+  if (wish !== null) state.open.push({ wish, leftAt: now });
   if (item.isFirst) state.contactsOfDay.set(ruleId, (state.contactsOfDay.get(ruleId) ?? 0) + 1);
   const spent = { day, costMicros: world.priceOf(item), messages: item.contacts.length };
   if (definition.limits !== null) spend(state, ruleId, spent);
@@ -562,13 +470,4 @@ function spend(
     ...days.filter((each) => each.day !== day),
     { day, costMicros: today.costMicros + costMicros, messages: today.messages + messages },
   ]);
-}
-
-function rankOf(item: Item) {
-  const { patientId, rule, since: dueAt } = item;
-  return { id: idOf(item), priority: rule.definition.priority, dueAt, patientId };
-}
-
-function sooner(one: Temporal.Instant, other: Temporal.Instant): Temporal.Instant {
-  return isBefore(other, one) ? other : one;
 }

@@ -198,6 +198,19 @@ t.test('each is named once', async (t) => {
   );
 });
 
+t.test('a person is named by the best of their messages, though another could carry', async (t) => {
+  const merged = mergeHousehold([
+    due('mother', { birthDate: '1960-01-01' }),
+    due('son', { id: 'now', birthDate: '1990-01-01' }),
+    due('son', { id: 'better', priority: 70, mayCarry: false }),
+  ]);
+  t.equal(merged?.carrier.patientId, 'mother');
+  t.same(
+    merged?.companions.map(({ id }) => id),
+    ['better'],
+  );
+});
+
 const anyHousehold = fc
   .array(
     fc.record({

@@ -134,6 +134,21 @@ t.test('who has not consented takes nobody’s place, on another channel either'
   t.match(await clinic.message(second.messageId), { state: 'sent' });
 });
 
+t.test('who waits for another’s turn keeps their own', async (t) => {
+  const clinic = await outboxClinic(t);
+  const ruleId = await addRule(clinic, { perDay: 1 });
+  const soon = noon.add({ minutes: 10 });
+  const waits = { state: 'held', reason: 'daily-limit', scheduledAt: soon } as const;
+  const first = await addDue(clinic, ruleId, 30, { message: waits });
+  const second = await addDue(clinic, ruleId, 20);
+  await run(clinic);
+  t.match(await clinic.message(second.messageId), { state: 'held', reason: 'daily-limit' });
+  clinic.clock.advance({ minutes: 15 });
+  await run(clinic);
+  t.match(await clinic.message(first.messageId), { state: 'sent' });
+  t.match(await clinic.message(second.messageId), { state: 'held', reason: 'daily-limit' });
+});
+
 t.test('what the day had no place for says so until the day is over', async (t) => {
   const clinic = await outboxClinic(t);
   const ruleId = await addRule(clinic, { perDay: 1 });

@@ -158,6 +158,17 @@ t.test('who is held out and booked stays held out when that appointment is misse
   t.equal((await clinic.messages()).length, 30 - out.length, 'of no other is there a message');
   const planned = await clinic.plan('2026-03-03T17:30:00Z');
   t.match(planned, { planned: 0, suppressed: 0 }, 'and that is all');
+  await clinic.send('2026-03-04T00:00:00Z');
+  const report = await withClinic(clinic.db, clinic.id, (trx) =>
+    returnsReport(
+      trx,
+      { id: clinic.id, timeZone: 'UTC', currency: 'KZT' },
+      {},
+      Temporal.Instant.from('2026-07-01T00:00:00Z'),
+    ),
+  );
+  const { journeys: written, holdout, uplift } = report.data[0] ?? {};
+  t.same({ written, holdout, uplift }, { written: 30 - out.length, holdout: 0, uplift: null });
 });
 
 t.test('a household, or who shares an address, is in one arm', async (t) => {

@@ -77,3 +77,12 @@ t.test('a preview tells that a day would be no usual one, and so it is held', as
   const reasons = (held.data as { reason: string }[]).map(({ reason }) => reason);
   t.same(reasons, Array(60).fill('anomaly'));
 });
+
+t.test('a preview of today tells of who was due this morning and has no phone', async (t) => {
+  const { owner, id } = await clinicWithDue(t, 1);
+  await owner.put('/v1/patients/p0', { name: { given: 'Анна' }, telecom: [] });
+  await owner.post('/v1/test/clock', { now: '2026-03-03T12:00:00Z' });
+  const today = { from: '2026-03-03', to: '2026-03-03' };
+  const { body } = await owner.post(`/v1/rules/${id}/preview`, today);
+  t.match(body, { recipients: 0, suppressed: { 'no-contact-point': 1 } });
+});

@@ -2,7 +2,9 @@ import {
   addPeriod,
   addToDay,
   anchorDaysFor,
+  earlier,
   isCalendarPeriod,
+  later,
   localDay,
   startOfDay,
   subtractBefore,
@@ -247,12 +249,4 @@ function offset(at: Temporal.Instant, zone: string): number {
 
 function isBefore(one: Temporal.Instant, other: Temporal.Instant): boolean {
   return Temporal.Instant.compare(one, other) < 0;
-}
-
-function earlier(one: Temporal.Instant, other: Temporal.Instant): Temporal.Instant {
-  return isBefore(other, one) ? other : one;
-}
-
-function later(one: Temporal.Instant, other: Temporal.Instant): Temporal.Instant {
-  return isBefore(one, other) ? other : one;
 }

@@ -1,0 +1,96 @@
+import { addToDay } from '../local-time.ts';
+import { type Contacts, type Contender, noContacts, type Ranked } from '../outbox/arbitrate.ts';
+import { countsTowardCaps } from '../outbox/judge-message.ts';
+import { type ContactDay, type Item, idOf, type State, type World } from './simulate-world.ts';
+
+/** Simulated messages as what competes for a person's day, and what the books say of that day. Pure. */
+
+/** An address gets one message of a purpose a day, whatever the caps. */
+export function reasonOfTaken(item: Item, day: string, { books }: State): string | null {
+  const { purpose, priority } = item.rule.definition;
+  const taken = item.contacts
+    .flatMap(({ address }) => books.get(address ?? '') ?? [])
+    .filter((each) => each.day === day && each.purpose === purpose && each.contact !== idOf(item));
+  if (taken.length === 0) return null;
+  const isBeaten = taken.some((each) => (each.priority ?? 0) > priority);
+  return isBeaten ? 'lower-priority' : 'frequency-cap';
+}
+
+export function isCounted({ rule, contacts }: Item): boolean {
+  const { purpose } = rule.definition;
+  return contacts.some((contact) => countsTowardCaps({ purpose, ...contact }));
+}
+
+/** What two messages share that compete. */
+export function keysOf({ patientId, addresses, contacts, household }: Item): Set<string> {
+  const own = [patientId, ...addresses, ...contacts.flatMap(({ address }) => address ?? [])];
+  return new Set(household === null ? own : [...own, `household:${household}`]);
+}
+
+export function ownAddressesOf({ addresses, contacts }: Item): string[] {
+  return [...new Set([...addresses, ...contacts.flatMap(({ address }) => address ?? [])])];
+}
+
+export function contenderOf(item: Item, day: string, world: World, state: State): Contender {
+  const { household } = item;
+  const own = ownAddressesOf(item);
+  const members = household === null ? undefined : world.householdAddresses.get(household);
+  return {
+    ...strangerOf(item),
+    contacts: contactsOf(own, day, state),
+    household:
+      household === null || members === undefined
+        ? null
+        : {
+            key: `household:${household}`,
+            contacts: contactsOf([...members, ...own], day, state, household),
+          },
+  };
+}
+
+/** Of who is named: their day is taken as if their own message went, but for those who carry it. */
+export function namedOf(item: Item, carrier: Item): Contender {
+  const taken = new Set([carrier.patientId, ...ownAddressesOf(carrier)]);
+  const keys = [item.patientId, ...item.addresses].filter((key) => !taken.has(key));
+  return { ...strangerOf(item), keys, slot: idOf(item), household: null };
+}
+
+/** What a rival has got already is not asked: if it cannot go, that shows when its turn comes. */
+export function strangerOf(item: Item): Contender {
+  const { contacts, household, patientId, rule } = item;
+  return {
+    ...rankOf(item),
+    keys: [patientId, ...ownAddressesOf(item)],
+    slot: `${contacts[0]?.address} ${rule.definition.purpose}`,
+    contacts: noContacts,
+    household: household === null ? null : { key: `household:${household}`, contacts: noContacts },
+  };
+}
+
+/** @param household where only what was for its members counts */
+export function contactsOf(
+  addresses: readonly string[],
+  day: string,
+  { books }: State,
+  household?: string,
+): Contacts {
+  const weekStart = addToDay(day, '-P6D');
+  const booked = [...new Set(addresses)]
+    .flatMap((address) => books.get(address) ?? [])
+    .filter((each) => each.day >= weekStart && each.day <= day)
+    .filter((each) => household === undefined || each.isOutside || each.household === household);
+  const distinct = (some: readonly ContactDay[]) =>
+    new Set(some.map(({ contact }) => contact)).size;
+  const today = booked.filter((each) => each.day === day);
+  const priorities = today.flatMap(({ priority }) => priority ?? []);
+  return {
+    today: distinct(today),
+    thisWeek: distinct(booked),
+    priorityToday: priorities.length === 0 ? null : Math.max(...priorities),
+  };
+}
+
+export function rankOf(item: Item): Ranked {
+  const { patientId, rule, since: dueAt } = item;
+  return { id: idOf(item), priority: rule.definition.priority, dueAt, patientId };
+}
