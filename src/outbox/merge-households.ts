@@ -23,12 +23,13 @@ export interface Merging {
   called: string[];
 }
 
-/** Carriers that wait for more than their turn do not speak for anybody until that is over. */
-const restingReasons: readonly (string | null)[] = [
-  'channel-paused',
-  'lower-priority',
-  'frequency-cap',
-];
+/** Whose contact has no place of its own today; another of the household may still have one. */
+const placeReasons: readonly string[] = ['frequency-cap', 'lower-priority'];
+
+/** Who waits for more than their turn does not speak for anybody until that is over. */
+export function isResting(reason: string | null): boolean {
+  return reason !== null && (reason === 'channel-paused' || placeReasons.includes(reason));
+}
 
 export interface MergeTerms {
   verdicts: Map<string, Verdict>;
@@ -154,7 +155,7 @@ function toCandidate(
     ...{ id, priority, patientId, birthDate, facts },
     dueAt: guard.since === undefined ? scheduledAt : Temporal.Instant.from(guard.since),
     isMinor: isMinorOn(localDay(now, clinic.timeZone), facts),
-    mayCarry: isGoing && (dueIds.has(id) || !restingReasons.includes(lastReason)),
+    mayCarry: isGoing && (dueIds.has(id) || !isResting(lastReason)),
   };
 }
 
@@ -194,13 +195,6 @@ export function namedIn({ absorbed }: Merging, goers: readonly GuardFacts[]): Na
   });
 }
 
-/** What holds a carrier for the household's sake rather than for its own rule's. */
-export const sharedReasons: readonly string[] = [
-  'frequency-cap',
-  'lower-priority',
-  'channel-paused',
-];
-
 /** Where a carrier does not go after all, those it was to name wait as it does. @returns what ends with a carrier that goes. */
 export function settleHouseholds(
   merging: Merging,
@@ -218,8 +212,16 @@ export function settleHouseholds(
 
 function heldWith(verdict: Verdict | undefined, facts: GuardFacts, now: Temporal.Instant): Verdict {
   if (verdict?.state !== 'held') return heldBriefly(facts, now);
-  const soon = now.add(othersTurn);
-  const isShared = sharedReasons.includes(verdict.reason);
-  const until = isShared ? verdict.until : earlier(verdict.until, soon);
-  return { ...verdict, until: earlier(until, facts.expiresAt) };
+  return { ...verdict, until: earlier(untilHeldWith(verdict, now), facts.expiresAt) };
+}
+
+/** Until when those wait whom a message was to name that stays. */
+export function untilHeldWith(
+  { reason, until }: { reason: string; until: Temporal.Instant },
+  now: Temporal.Instant,
+): Temporal.Instant {
+  if (reason === 'channel-paused') return until;
+  // Who carries it instead is decided as soon as the first one rests.
+  const wait = placeReasons.includes(reason) ? little : othersTurn;
+  return earlier(now.add(wait), until);
 }

@@ -4,8 +4,8 @@ import { amountToMicros } from '../money.ts';
 import { arbitrate, byRank, capTermsOf, isMinorOn, mergeHousehold } from '../outbox/arbitrate.ts';
 import { findLaterInvitations } from '../outbox/hold-invitations.ts';
 import { invitationKept } from '../outbox/hold-over-capacity.ts';
-import { countsTowardCaps, little, othersTurn } from '../outbox/judge-message.ts';
-import { sharedReasons } from '../outbox/merge-households.ts';
+import { countsTowardCaps, little } from '../outbox/judge-message.ts';
+import { isResting, untilHeldWith } from '../outbox/merge-households.ts';
 import { openPlaces } from '../outbox/places.ts';
 import { hasHours, sendTermsOf } from '../outbox/sending-hours.ts';
 import { type Agenda, type Candidate, firstTurn, openAgenda } from './agenda.ts';
@@ -41,8 +41,8 @@ interface Day {
   world: World;
   state: State;
   agenda: Agenda;
-  /** Who can only be named by others. */
-  named: Set<Item>;
+  /** Who can only be named by others today, by family. */
+  named: Map<string, Set<Item>>;
 }
 
 export function* simulateDay(
@@ -55,14 +55,14 @@ export function* simulateDay(
   const today: Day = {
     ...{ day, start, end, world, state },
     agenda: openAgenda(keysOf),
-    named: new Set(),
+    named: new Map(),
   };
   const known = state.waiting;
   state.waiting = [];
   for (const item of known) yield* enter(item, today);
   for (let due = today.agenda.take(); due.length > 0; due = today.agenda.take())
     yield* settle(due, today);
-  state.waiting.push(...today.named);
+  for (const items of today.named.values()) state.waiting.push(...items);
   closeRuleDays(state);
   state.contactsOfDay.clear();
   state.sentOfDay = 0;
@@ -70,10 +70,10 @@ export function* simulateDay(
 
 /** Puts it on the day's agenda, or leaves it for a later one, or ends it. */
 function* enter(item: Item, today: Day): Generator<Happening> {
-  const { start, end, world, state, agenda, named } = today;
+  const { start, end, world, agenda } = today;
   const at = isBefore(item.at, start) ? start : item.at;
   if (!isBefore(at, end)) {
-    state.waiting.push(item);
+    leaveForLater(item, today);
     return;
   }
   if (!isBefore(at, item.expiresAt)) {
@@ -81,14 +81,30 @@ function* enter(item: Item, today: Day): Generator<Happening> {
     return;
   }
   if (item.isNamedOnly) {
-    named.add(item);
+    addNamed(item, today);
     return;
   }
   const turn = turnOf(item, at, world);
   if (turn === null || !isBefore(turn, item.expiresAt))
     yield { kind: 'ended', item, reason: 'send-window', at };
   else if (isBefore(turn, end)) agenda.add({ item, turn });
-  else state.waiting.push({ ...item, at: turn, waits: 'send-window' });
+  else leaveForLater({ ...item, at: turn, waits: 'send-window' }, today);
+}
+
+/** Who waits for another day may still be named by who goes today, unless it waits for what its rule may send. */
+function leaveForLater(item: Item, today: Day): void {
+  const { waits } = item;
+  const mayBeNamed =
+    today.world.clinic.settings.householdMerging &&
+    (waits === 'send-window' || isResting(waits)) &&
+    mayMerge(item);
+  if (mayBeNamed) addNamed(item, today);
+  else today.state.waiting.push(item);
+}
+
+function addNamed(item: Item, { named }: Day): void {
+  const family = familyOf(item);
+  named.set(family, (named.get(family) ?? new Set()).add(item));
 }
 
 function turnOf(
@@ -147,13 +163,16 @@ function goersOf({ due, stays }: Round): Candidate[] {
 }
 
 /** One invitation at a time: the one that is running first comes to its end. */
-function holdInvited(round: Round, { state, end }: Day): void {
+function holdInvited(round: Round, today: Day): void {
   for (const candidate of round.due) {
-    const { guard, patientId, journey } = candidate.item;
-    const running = state.running.get(patientId);
-    if (guard.invitation === true && running !== undefined && running !== journey)
-      round.stays.set(candidate, { reason: 'lower-priority', until: end });
+    if (isInvited(candidate.item, today))
+      round.stays.set(candidate, { reason: 'lower-priority', until: today.end });
   }
+}
+
+function isInvited({ guard, patientId, journey }: Item, { state }: Day): boolean {
+  const running = state.running.get(patientId);
+  return guard.invitation === true && running !== undefined && running !== journey;
 }
 
 const unknownBirth = Object.freeze({ birthDate: null, guardianId: null });
@@ -176,8 +195,10 @@ function mergeFamily(family: readonly Candidate[], round: Round, today: Day): vo
   const isKin = (item: Item) => mayMerge(item) && familyOf(item) === familyOf(first.item);
   const early = agenda
     .under([`household:${first.item.household}`])
-    .filter(({ item }) => isKin(item) && !isBooked(item, round.now));
-  const silent = [...named].filter((item) => isKin(item) && isBefore(round.now, item.expiresAt));
+    .filter(({ item }) => isKin(item) && !isBooked(item, round.now) && !isInvited(item, today));
+  const silent = [...(named.get(familyOf(first.item)) ?? [])].filter(
+    (item) => isBefore(round.now, item.expiresAt) && !isInvited(item, today),
+  );
   const members: Companion[] = [
     ...[...family, ...early].map((candidate) => ({ item: candidate.item, candidate })),
     ...silent.map((item) => ({ item, candidate: null })),
@@ -188,7 +209,10 @@ function mergeFamily(family: readonly Candidate[], round: Round, today: Day): vo
       ...rankOf(item),
       isMinor: isMinorOn(day, world.births.get(item.patientId) ?? unknownBirth),
       birthDate: world.births.get(item.patientId)?.birthDate ?? null,
-      mayCarry: candidate !== null && isOpenAt(item, round.now, world),
+      mayCarry:
+        candidate !== null &&
+        (family.includes(candidate) || !isResting(item.waits)) &&
+        isOpenAt(item, round.now, world),
     })),
   );
   const carrier = merged && byId.get(merged.carrier.id)?.candidate;
@@ -198,7 +222,7 @@ function mergeFamily(family: readonly Candidate[], round: Round, today: Day): vo
   const companions = merged.companions.flatMap(({ id }) => byId.get(id) ?? []);
   const absorbed = new Set(companions.map(({ candidate }) => candidate));
   for (const { item, candidate } of companions) {
-    named.delete(item);
+    named.get(familyOf(item))?.delete(item);
     if (candidate !== null) agenda.remove(candidate);
   }
   if (!round.due.includes(carrier)) round.due.push(carrier);
@@ -413,10 +437,9 @@ function* release(
 ): Generator<Happening> {
   for (const { item, candidate } of companions) {
     const isDue = candidate?.turn.equals(now) === true;
-    const isShared = sharedReasons.includes(stay.reason);
-    const until = isShared ? stay.until : earlier(now.add(othersTurn), stay.until);
+    const until = untilHeldWith(stay, now);
     if (isDue) yield* enter(waitingFor(item, { ...stay, until }), today);
-    else if (candidate === null) today.named.add(item);
+    else if (candidate === null) addNamed(item, today);
     else today.agenda.add(candidate);
   }
 }

@@ -166,6 +166,35 @@ t.test('a child who lives elsewhere takes no place of the guardian’s household
   );
 });
 
+t.test(
+  'when the guardian’s phone has its message of the day, another of the household carries theirs',
+  async (t) => {
+    const { owner, at, member, phone, messages } = await family(t);
+    const birthday = {
+      name: 'Birthday check-up',
+      purpose: 'care',
+      priority: 90,
+      trigger: { type: 'birthday' },
+      sendAt: '10:00',
+      steps: [{ channel: 'sms', template: 'family' }],
+    };
+    const { body } = await owner.post('/v1/rules', birthday);
+    await owner.post(`/v1/rules/${body.id}/activate`);
+    await member('anna', 'Анна', '1985-03-01', phone('+79161234501'));
+    await member('boris', 'Борис', '1990-03-01', phone('+79161234502'));
+    await member('petr', 'Пётр', '2015-01-15', { guardianId: 'anna', household: 'h2' });
+    await at('15T12:00:00');
+    const left = (await messages()).filter(({ state }) => state === 'delivered');
+    t.match(
+      left.map(({ patientId, to, text }) => [patientId, to, text]),
+      [
+        ['boris', '+79161234502', 'Борис и Анна, приглашаем на осмотр'],
+        ['petr', '+79161234501', 'Пётр, приглашаем на осмотр'],
+      ],
+    );
+  },
+);
+
 t.test('a guardian who said stop is not written to for the children', async (t) => {
   const { owner, at, member, messages } = await family(t, {});
   await owner.put('/v1/patients/anna', {
