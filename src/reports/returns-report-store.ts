@@ -255,7 +255,8 @@ async function countArms(
 ): Promise<Map<string, ArmCount>> {
   // What was called off had passed every check as much as what was sent. Somebody in both arms is
   // the outcome of a merge, and tells nothing. Who came or booked between planning and the due instant
-  // passed no check when it counted, in either arm; nor did who was booked already.
+  // passed no check when it counted, in either arm; nor did who was booked already, or waited for a
+  // consent or a contact point until the end.
   const { rows } = await sql<ArmCount>`
     with days as (${windowDays(windows)}),
     occurrences as (
@@ -265,7 +266,7 @@ async function countArms(
         and d.bucket = width_bucket(j.due_at, ${windows.bounds}::text::timestamptz[])
       where j.clinic_id = ${clinic.id} and j.due_at <= ${now}
         and j.due_at >= ${period.opensAt} and j.due_at < ${period.closesAt}
-        and not j.anchor ?| array['bookedUntil', 'freedAt']
+        and not j.anchor ?| array['bookedUntil', 'freedAt', 'waitedFor']
         and (j.holdout or j.state = 'cancelled' or (j.state = 'suppressed' and j.reason = 'visited') or exists (
           select from messages m
           where m.clinic_id = ${clinic.id} and m.journey_id = j.id and m.sent_at is not null))

@@ -185,7 +185,7 @@ function replan(
   if (last !== undefined && waiting.length === 0) {
     const state =
       last.state === 'cancelled' || last.state === 'expired' ? last.state : 'suppressed';
-    changes.updates.set(journey.id, { ...journey, state, reason: last.reason, nextAt: null });
+    changes.updates.set(journey.id, ended(journey, { state, reason: last.reason }));
     return;
   }
   // What is being sent just now is looked at when its fate is known.
@@ -199,7 +199,8 @@ function replan(
     changes.withdrawn.push(
       ...waiting.map(({ id }) => ({ id, state: 'suppressed' as const, reason })),
     );
-    changes.updates.set(journey.id, changed(journey, asked, decision));
+    const change = changed(journey, asked, decision);
+    changes.updates.set(journey.id, { ...change, anchor: waited(journey, change.anchor) });
     return;
   }
   refreshMessages(asked, journey, decision, messages, terms, changes);
@@ -327,6 +328,15 @@ export function bringBack(
   changes.messages.push(...firstMessages(asked, decision, journey.id, terms));
 }
 
+function ended(journey: Journey, end: Pick<JourneyChange, 'state' | 'reason'>): JourneyChange {
+  return { ...journey, ...end, anchor: waited(journey, journey.anchor), nextAt: null };
+}
+
+/** What never passed its checks is no outcome of the rule: `returns` leaves it out, whatever it ended with. */
+function waited({ state, reason }: Journey, anchor: Journey['anchor']): Journey['anchor'] {
+  return state === 'held' && reason !== null ? { ...anchor, waitedFor: reason } : anchor;
+}
+
 /** An open journey of which nothing has left and whose reason is gone. */
 export function withdraw(
   journey: Journey,
@@ -335,5 +345,5 @@ export function withdraw(
   changes: Changes,
 ): void {
   changes.withdrawn.push(...messages.filter(isWaiting).map(({ id }) => ({ id, ...end })));
-  changes.updates.set(journey.id, { ...journey, ...end, nextAt: null });
+  changes.updates.set(journey.id, ended(journey, end));
 }

@@ -171,6 +171,42 @@ t.test('who is held out and booked stays held out when that appointment is misse
   t.same({ written, holdout, uplift }, { written: 30 - out.length, holdout: 0, uplift: null });
 });
 
+t.test(
+  'who could not be reached until they came by themselves is measured in neither arm',
+  async (t) => {
+    const clinic = await rulesClinic(t);
+    const comers: string[] = [];
+    for (let count = 0; count < 60; count += 1) {
+      const isReached = count % 2 === 0;
+      const patientId = await makePatient(clinic.db, clinic.id, isReached ? {} : { phone: null });
+      if (!isReached) comers.push(patientId);
+      await makeVisit(clinic.db, clinic.id, { patientId, at: visitAt });
+    }
+    await makeRule(clinic.db, clinic.id, { holdout: 0.5 });
+    await clinic.plan(now);
+    await clinic.send('2026-03-03T23:00:00Z');
+    for (const patientId of comers)
+      await makeVisit(clinic.db, clinic.id, { patientId, at: '2026-03-05T15:00:00Z' });
+    await clinic.plan('2026-03-05T16:00:00Z');
+    const journeys = await clinic.journeys();
+    t.equal(journeys.filter(({ reason }) => reason === 'visited').length, comers.length);
+    const report = await withClinic(clinic.db, clinic.id, (trx) =>
+      returnsReport(
+        trx,
+        { id: clinic.id, timeZone: 'UTC', currency: 'KZT' },
+        {},
+        Temporal.Instant.from('2026-07-01T00:00:00Z'),
+      ),
+    );
+    const { journeys: written, holdout, uplift } = report.data[0] ?? {};
+    t.same(
+      { all: (written ?? 0) + (holdout ?? 0), uplift },
+      { all: 30, uplift: 0 },
+      'nobody came back who was written to, nor who was held out',
+    );
+  },
+);
+
 t.test('a household, or who shares an address, is in one arm', async (t) => {
   const clinic = await rulesClinic(t);
   for (let count = 0; count < 20; count += 1) {

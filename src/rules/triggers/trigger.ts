@@ -154,6 +154,8 @@ export interface Anchor {
   bookedUntil?: string;
   /** Since when none does, after one did. */
   freedAt?: string;
+  /** What it still waited for when it ended. */
+  waitedFor?: string;
   /** What a delay is about, and when the patient is expected now. */
   delayed?: {
     source: string;
