@@ -3,6 +3,7 @@ import { channelNames } from '../channels/channel.ts';
 import type { Trx } from '../database/connect.ts';
 import type { Guard } from './guard.ts';
 import type { Pool } from './places.ts';
+import { wantsPlace } from './turn-store.ts';
 
 /** Whether the host tells of slots at all. */
 export async function tellsCapacity(trx: Trx, clinicId: string, today: string): Promise<boolean> {
@@ -87,6 +88,7 @@ export async function findOpenInvitations(
 export interface WaitingInvitation {
   journeyId: string;
   ruleId: string;
+  patientId: string;
   dueAt: Temporal.Instant;
   anchor: Guard['anchor'] | null;
 }
@@ -96,21 +98,23 @@ export interface QueueQuestion {
   limit: number;
   /** Journeys that are not asked about. */
   except: ReadonlySet<string>;
+  /** Journeys that would go now. */
+  going: ReadonlySet<string>;
 }
 
 /** All that wait now for their invitation, by whatever rule and on whatever channel: the most overdue first. */
 export async function findWaitingInvitations(
   trx: Trx,
   clinicId: string,
-  { now, limit, except }: QueueQuestion,
+  { now, limit, except, going }: QueueQuestion,
 ): Promise<WaitingInvitation[]> {
   const { rows } = await sql<WaitingInvitation>`
-    select w.journey_id as "journeyId", w.rule_id as "ruleId", j.due_at as "dueAt", w.anchor
+    select w.journey_id as "journeyId", w.rule_id as "ruleId", j.patient_id as "patientId", j.due_at as "dueAt", w.anchor
     from (
       select distinct on (m.journey_id) m.journey_id, m.rule_id, m.guard -> 'anchor' as anchor
       from unnest(${[...channelNames]}::text[]) as c (channel)
       join messages m on m.clinic_id = ${clinicId} and m.channel = c.channel
-        and m.state in ('scheduled', 'held', 'retry') and m.next_at <= ${now} and m.expires_at > ${now}
+        and m.state in ('scheduled', 'held', 'retry') and ${wantsPlace(now, going)}
       where m.journey_id <> all(${[...except]}::uuid[]) and m.purpose in ('care', 'marketing')
         and m.guard ->> 'unlessBooked' = 'true'
         and not exists (
@@ -118,6 +122,6 @@ export async function findWaitingInvitations(
       order by m.journey_id
     ) w
     join journeys j on j.clinic_id = ${clinicId} and j.id = w.journey_id
-    order by j.due_at, j.id limit ${limit}`.execute(trx);
+    order by j.due_at, j.patient_id, j.id limit ${limit}`.execute(trx);
   return rows;
 }

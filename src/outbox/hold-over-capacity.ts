@@ -30,6 +30,7 @@ const queueMax = 1_000;
 interface Queued {
   ruleId: string;
   journeyId: string;
+  patientId: string;
   dueAt: Temporal.Instant;
   anchor: Guard['anchor'] | null | undefined;
 }
@@ -54,6 +55,7 @@ export async function holdOverCapacity(
   const open = await findOpenInvitations(trx, clinic.id, now.subtract(invitationKept));
   const waiting = await findWaitingInvitations(trx, clinic.id, {
     ...{ now, limit: queueMax, except: stayers },
+    going: new Set(invitations.flatMap(({ journeyId }) => journeyId ?? [])),
   });
   const line = lineUp(waiting, invitations);
   const ruleIds = [...open, ...line].map(({ ruleId }) => ruleId);
@@ -86,16 +88,20 @@ export function isInvitation({ purpose, guard }: Pick<GuardFacts, 'purpose' | 'g
 
 function lineUp(waiting: readonly Queued[], invitations: readonly GuardFacts[]): Queued[] {
   const line = new Map(waiting.map((each) => [each.journeyId, each]));
-  for (const { journeyId, ruleId, guard, scheduledAt } of invitations) {
+  for (const { journeyId, ruleId, patientId, guard, scheduledAt } of invitations) {
     if (journeyId === null || ruleId === null || line.has(journeyId)) continue;
     const dueAt = guard.since === undefined ? scheduledAt : Temporal.Instant.from(guard.since);
-    line.set(journeyId, { journeyId, ruleId, dueAt, anchor: guard.anchor });
+    line.set(journeyId, { journeyId, ruleId, patientId, dueAt, anchor: guard.anchor });
   }
   return [...line.values()].toSorted(
     (one, other) =>
-      Temporal.Instant.compare(one.dueAt, other.dueAt) ||
-      (one.journeyId < other.journeyId ? -1 : 1),
+      Temporal.Instant.compare(one.dueAt, other.dueAt) || (keyOf(one) < keyOf(other) ? -1 : 1),
   );
+}
+
+/** Of equals the smaller id of the patient goes first, as with every other limit. */
+function keyOf({ patientId, journeyId }: Queued): string {
+  return `${patientId} ${journeyId}`;
 }
 
 interface Giving {

@@ -1,23 +1,25 @@
 import type { Trx } from '../database/connect.ts';
 import type { Clinic } from '../history/clinic.ts';
 import { addToDay, localDay } from '../local-time.ts';
-import { amountToMicros } from '../money.ts';
 import type { Verdict } from './guard.ts';
 import type { GuardFacts } from './guard-store.ts';
 import { holdAnomalies, type Look } from './hold-anomalies.ts';
 import { holdOverCapacity } from './hold-over-capacity.ts';
 import { heldForTurn, heldUntilTomorrow } from './judge-message.ts';
+import { openPurse } from './purse.ts';
 import {
   addToRuleDays,
   type DaySpending,
   findBegunJourneys,
   findLimits,
   findMostOverdue,
+  findWaitingOfRule,
   lockRuleDays,
   readSpent,
   type Spent,
   type StoredLimits,
 } from './rule-days-store.ts';
+import { byTurn, type Turn } from './turns.ts';
 
 /**
  * The hard stops of rules: a day that is not usual, the clinic's free slots, so many first contacts a day, so
@@ -126,24 +128,15 @@ function leftOfRules(
 ): Map<string, number> {
   const byRule = Map.groupBy(fresh, ({ facts }) => facts.ruleId ?? '');
   return new Map(
-    [...rules.values()].map(({ id, limits: { perDay, budget, messages }, spent }) => {
+    [...rules.values()].map(({ id, limits, spent }) => {
       const prices = (byRule.get(id) ?? []).map(({ costMicros }) => costMicros);
-      const price = Math.min(...prices.filter((costMicros) => costMicros > 0));
-      return [
-        id,
-        Math.min(
-          perDay === undefined ? unlimited : perDay - spent.contactsToday,
-          messages === undefined ? unlimited : messages.count - spent.messages,
-          budget === undefined || price === unlimited
-            ? unlimited
-            : Math.floor((amountToMicros(budget.amount) - spent.costMicros) / price),
-        ),
-      ];
+      const priced = prices.filter((costMicros) => costMicros > 0);
+      const left = openPurse(limits, spent).leftAt(priced.length === 0 ? 0 : Math.min(...priced));
+      const { perDay } = limits;
+      return [id, perDay === undefined ? left : Math.min(perDay - spent.contactsToday, left)];
     }),
   );
 }
-
-const unlimited = Number.POSITIVE_INFINITY;
 
 /** Who has been held meanwhile takes nobody's place either. */
 function withStayers(fresh: readonly Priced[], terms: LimitTerms): LimitTerms {
@@ -199,15 +192,14 @@ export async function spentOfRule(
 
 /** The longest due first. */
 function byDue(one: Priced, other: Priced): number {
-  const [first, second] = [one.facts.guard.since ?? '', other.facts.guard.since ?? ''];
-  if (first === second) return keyOf(one) < keyOf(other) ? -1 : 1;
-  return first === '' || second === ''
-    ? first.length - second.length
-    : Temporal.Instant.compare(first, second);
+  return byTurn(turnOf(one), turnOf(other));
 }
 
-function keyOf({ facts: { patientId, id } }: Priced): string {
-  return `${patientId} ${id}`;
+function turnOf({ facts: { id, patientId, guard } }: Priced): Turn {
+  return {
+    ...{ id, patientId },
+    dueAt: guard.since === undefined ? null : Temporal.Instant.from(guard.since),
+  };
 }
 
 const nothingSpent: Spent = Object.freeze({ contactsToday: 0, costMicros: 0, messages: 0 });
@@ -219,28 +211,49 @@ async function holdOfRule(
   terms: LimitTerms,
 ): Promise<Counted[]> {
   const { clinic, now, verdicts } = terms;
-  const { perDay, budget, messages } = limits;
+  const { perDay } = limits;
   if (perDay !== undefined) {
     await keepToDay(ruleId, wanted.filter(isFirst), perDay - spent.contactsToday, terms);
   }
-  const most = budget === undefined ? unlimited : amountToMicros(budget.amount);
-  const mostMessages = messages?.count ?? unlimited;
+  const going = wanted.filter(({ facts }) => verdicts.get(facts.id)?.state === 'go');
+  const mine = new Map(going.map((each) => [each.facts.id, each]));
+  const purse = openPurse(limits, spent);
+  // What those on other channels cost is not known before they are put into words.
+  const costliest = Math.max(0, ...going.map(({ costMicros }) => costMicros));
+  const others = await findOthers(ruleId, going, purse.leftAt(costliest), terms);
   const counted: Counted[] = [];
-  let { costMicros: soFar } = spent;
-  for (const each of wanted) {
-    const { facts, costMicros } = each;
-    if (verdicts.get(facts.id)?.state !== 'go') continue;
-    const isOver =
-      (costMicros > 0 && soFar + costMicros > most) ||
-      spent.messages + counted.length >= mostMessages;
-    if (isOver) {
-      verdicts.set(facts.id, heldUntilTomorrow('budget', facts, clinic, now));
+  let keepsForOthers = false;
+  for (const { id } of [...going.map(turnOf), ...others].toSorted(byTurn)) {
+    const own = mine.get(id);
+    if (own === undefined) {
+      keepsForOthers = purse.take(costliest) || keepsForOthers;
       continue;
     }
-    soFar += costMicros;
-    counted.push({ id: facts.id, ruleId, contacts: isFirst(each) ? 1 : 0, costMicros });
+    const { facts, costMicros } = own;
+    if (purse.take(costMicros)) {
+      counted.push({ id, ruleId, contacts: isFirst(own) ? 1 : 0, costMicros });
+      continue;
+    }
+    const held = keepsForOthers ? heldForTurn : heldUntilTomorrow;
+    verdicts.set(id, held('budget', facts, clinic, now));
   }
   return counted;
+}
+
+/** Who is as much due on other channels, or in other hands, and may come before these; none where there is enough for all. */
+async function findOthers(
+  ruleId: string,
+  going: readonly Priced[],
+  left: number,
+  { trx, clinic, now, stayers }: LimitTerms,
+): Promise<Turn[]> {
+  if (left === Number.POSITIVE_INFINITY || left === 0 || going.length === 0) return [];
+  const mine = new Set(going.map(({ facts }) => facts.id));
+  const found = await findWaitingOfRule(trx, clinic.id, {
+    ...{ ruleId, now, limit: left + mine.size, except: stayers },
+    going: new Set(going.flatMap(({ facts }) => facts.journeyId ?? [])),
+  });
+  return found.filter(({ id }) => !mine.has(id));
 }
 
 async function keepToDay(

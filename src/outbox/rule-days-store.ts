@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import type { Trx } from '../database/connect.ts';
-import { othersTurn } from './judge-message.ts';
 import { withdrawableStates } from './message.ts';
+import { wantsPlace } from './turn-store.ts';
 
 /** What rules have sent and spent, by the clinic's local day. */
 
@@ -132,20 +132,7 @@ export interface OverdueQuestion {
   except: ReadonlySet<string>;
 }
 
-/** What a message waits for that may be over by the next look at it. */
-const passing = [
-  'send-window',
-  'lower-priority',
-  'frequency-cap',
-  'daily-limit',
-  'budget',
-  'capacity',
-];
-
-/**
- * The most overdue of all that wait now for their first contact by a rule, on whatever channel. What something of its
- * own keeps back, such as a consent that is missing, takes nobody's place.
- */
+/** The most overdue of all that wait now for their first contact by a rule, on whatever channel. */
 export async function findMostOverdue(
   trx: Trx,
   clinicId: string,
@@ -156,15 +143,33 @@ export async function findMostOverdue(
     where j.clinic_id = ${clinicId} and j.id in (
         select m.journey_id from messages m
         where m.clinic_id = ${clinicId} and m.rule_id = ${ruleId}
-          and m.state = any(${[...withdrawableStates]}::text[])
-          and (m.next_at <= ${now} or m.state = 'claimed'
-            -- Who waits for another's turn keeps their own.
-            or (m.state = 'held' and m.reason = 'daily-limit' and m.next_at <= ${now.add(othersTurn)}))
-          and m.expires_at > ${now}
-          and (m.state <> 'held' or m.reason = any(${passing}::text[]) or m.journey_id = any(${[...going]}::uuid[])))
+          and m.state = any(${[...withdrawableStates]}::text[]) and ${wantsPlace(now, going)})
       and j.id <> all(${[...except]}::uuid[])
       and not exists (
         select from messages b where b.clinic_id = ${clinicId} and b.journey_id = j.id and b.attempt_no > 0)
     order by j.due_at, j.patient_id, j.id limit ${limit}`.execute(trx);
   return new Set(rows.map((row) => row.id));
+}
+
+/** A message that wants its share of a rule's budget. */
+export interface Waiting {
+  id: string;
+  patientId: string;
+  dueAt: Temporal.Instant;
+}
+
+/** All messages of a rule that would go now, on whatever channel: the most overdue first. */
+export async function findWaitingOfRule(
+  trx: Trx,
+  clinicId: string,
+  { ruleId, now, limit, going, except }: OverdueQuestion,
+): Promise<Waiting[]> {
+  const { rows } = await sql<Waiting>`
+    select m.id, j.patient_id as "patientId", j.due_at as "dueAt"
+    from messages m join journeys j on j.clinic_id = ${clinicId} and j.id = m.journey_id
+    where m.clinic_id = ${clinicId} and m.rule_id = ${ruleId} and m.attempt_no = 0
+      and m.state = any(${[...withdrawableStates]}::text[]) and ${wantsPlace(now, going)}
+      and m.journey_id <> all(${[...except]}::uuid[])
+    order by j.due_at, j.patient_id, m.id limit ${limit}`.execute(trx);
+  return rows;
 }

@@ -196,6 +196,24 @@ t.test('a budget is never exceeded, and what it held goes when days fall out of 
   t.same(await statesOf(clinic, due), ['sent', 'sent', 'sent']);
 });
 
+t.test(
+  'what is left of a budget goes to the most overdue, who may wait on another channel',
+  async (t) => {
+    const clinic = await outboxClinic(t);
+    const ruleId = await addRule(clinic, { budget: { amount: '0.06', per: 'P30D' } });
+    const soon = noon.add({ minutes: 10 });
+    const waits = { state: 'held', reason: 'budget', scheduledAt: soon } as const;
+    const first = await addDue(clinic, ruleId, 30, { message: waits });
+    const second = await addDue(clinic, ruleId, 20);
+    await run(clinic);
+    t.same(await statesOf(clinic, [first, second]), ['held budget', 'held budget']);
+    clinic.clock.advance({ minutes: 15 });
+    await run(clinic);
+    t.same(await statesOf(clinic, [first, second]), ['sent', 'held budget']);
+    t.equal(String((await clinic.message(second.messageId)).next_at), '2026-11-26T00:00:00Z');
+  },
+);
+
 t.test('what was sent before the rule had limits counts toward them', async (t) => {
   const clinic = await outboxClinic(t);
   const ruleId = await addRule(clinic, {});
