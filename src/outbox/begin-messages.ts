@@ -44,7 +44,7 @@ import { actionsFor } from './message-actions.ts';
 import { releaseContactDays } from './message-store.ts';
 import { retryAlone } from './outcome.ts';
 import { priceOf } from './price.ts';
-import { bookNamed, callForward, markCarried } from './relatives-store.ts';
+import { callForward, markCarried } from './relatives-store.ts';
 import {
   bodyFor,
   linkFor,
@@ -151,7 +151,7 @@ export async function beginMessages(
 
   const named = absorbed.filter(({ isDue }) => !isDue).map(({ facts }) => facts);
   const stayed = await stay(trx, clinic.id, [...all, ...named], verdicts, now);
-  await keepHouseholds(trx, clinic, { ...merging, absorbed }, goers(), now);
+  await keepHouseholds(trx, clinic, { ...merging, absorbed }, now);
   const turns = new Map(due.map(({ id }, turn) => [id, turn]));
   const turnOf = ({ facts }: Ready) => turns.get(facts.id) ?? due.length;
   const leavers = ready
@@ -192,20 +192,15 @@ async function renderNames(
   }
 }
 
-/** Notes who was named by whom, and that this was their contact too. */
+/** Notes who is named by whom. */
 async function keepHouseholds(
   trx: Trx,
   clinic: Clinic,
-  { absorbed, named, called }: Merging,
-  goers: readonly GuardFacts[],
+  { absorbed, called }: Merging,
   now: Temporal.Instant,
 ): Promise<void> {
   const carried = absorbed.map(({ facts, carrierId }) => ({ id: facts.id, carriedBy: carrierId }));
   await markCarried(trx, clinic.id, carried);
-  const contacts = goers.flatMap(({ id, purpose }) =>
-    (named.get(id) ?? []).map(({ patientId }) => ({ messageId: id, patientId, purpose })),
-  );
-  await bookNamed(trx, clinic.id, localDay(now, clinic.timeZone), contacts);
   await callForward(trx, clinic.id, called, now);
 }
 

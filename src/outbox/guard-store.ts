@@ -129,7 +129,7 @@ export interface GuardFacts {
   mayMerge: boolean;
   /** Whether an attempt today took its place among the day's contacts already. */
   isBooked: boolean;
-  /** All addresses of the patient. */
+  /** All addresses of the patient, and of who is written to in their place. */
   addresses: string[];
   contactsToday: number;
   contactsThisWeek: number;
@@ -169,20 +169,34 @@ export async function readGuardFacts(
           filter (where d.local_day = ${today}::date) as today,
         count(distinct coalesce(t.journey_id || '/' || t.step, d.message_id::text, d.outside_id::text, d.address || ' ' || d.purpose || ' ' || d.local_day)) as week,
         max(t.priority) filter (where d.local_day = ${today}::date) as priority
-      from contact_days d
+      from (${contacts}) d
       left join messages t on t.clinic_id = ${clinicId} and t.id = d.message_id
-      where d.clinic_id = ${clinicId} and d.local_day >= ${weekStart}::date and d.local_day <= ${today}::date
-        and d.message_id is distinct from m.id and d.address in (${contacts})
+      where d.local_day >= ${weekStart}::date and d.local_day <= ${today}::date
+        and d.message_id is distinct from m.id
         and (t.journey_id is distinct from m.journey_id or t.step is distinct from m.step or m.journey_id is null)
         and ${whose}`;
+  const contactsAt = (addresses: ReturnType<typeof sql>) => sql`
+        select c.* from contact_days c where c.clinic_id = ${clinicId} and c.address in (${addresses})`;
+  // Whoever is written to in a child's place hears of the clinic as often as anybody.
+  const people = sql`(p.id, asked."throughId")`;
+  // To be named in a message to the household is a contact of that person, wherever it went.
+  const naming = sql`
+        select c.* from messages k
+        join messages f on f.clinic_id = ${clinicId} and f.id = k.carried_by
+        join messages s on s.clinic_id = ${clinicId} and s.journey_id = f.journey_id and s.step >= f.step
+        join contact_days c on c.clinic_id = ${clinicId} and c.message_id = s.id
+        where asked.household is not null and k.clinic_id = ${clinicId} and k.patient_id = p.id
+          and k.carried_by is not null`;
   // What reached a member for a child who lives elsewhere is a contact of that member, and of no household.
   const isOfMember = sql`(t.id is null or exists (select from patients w
     where w.clinic_id = ${clinicId} and w.id = t.patient_id and w.household = asked.household))`;
   const atHome = counted(
-    sql`
+    contactsAt(sql`
         select c.address from patients q join patient_contact_points c on c.clinic_id = ${clinicId} and c.patient_id = q.id
         where q.clinic_id = ${clinicId} and q.household = asked.household and q.replaced_by is null
-        union select asked.address`,
+        union select c.address from patient_contact_points c
+        where c.clinic_id = ${clinicId} and c.patient_id = asked."throughId"
+        union select asked.address`),
     isOfMember,
   );
   // A kept appointment stands for its visit where that is gone, under the same key.
@@ -275,7 +289,7 @@ export async function readGuardFacts(
         select from contact_days b where b.clinic_id = ${clinicId} and b.message_id = m.id
           and b.local_day = ${today}::date) as "isBooked",
       case when m.purpose in ('care', 'marketing') then array(
-        select c.address from patient_contact_points c where c.clinic_id = ${clinicId} and c.patient_id = p.id)
+        select c.address from patient_contact_points c where c.clinic_id = ${clinicId} and c.patient_id in ${people})
         else '{}' end as addresses,
       coalesce(caps.today, 0)::int as "contactsToday", coalesce(caps.week, 0)::int as "contactsThisWeek",
       caps.priority as "priorityToday",
@@ -289,9 +303,11 @@ export async function readGuardFacts(
       scope text, "practitionerId" text, "serviceIds" jsonb, revision integer, status text, step text) on true
     left join appointments ap on g.kind = 'appointment' and ap.clinic_id = ${clinicId}
       and ap.source = g.source and ap.external_id = g.id
-    left join lateral (${counted(sql`
-        select c.address from patient_contact_points c where c.clinic_id = ${clinicId} and c.patient_id = p.id
-        union select asked.address`)}
+    left join lateral (${counted(
+      sql`${contactsAt(sql`
+        select c.address from patient_contact_points c where c.clinic_id = ${clinicId} and c.patient_id in ${people}
+        union select asked.address`)} union all ${naming}`,
+    )}
     ) caps on m.purpose in ('care', 'marketing') and asked.address is not null
     left join lateral (${atHome}
     ) home on asked.household is not null and m.purpose in ('care', 'marketing') and asked.address is not null

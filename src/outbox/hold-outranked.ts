@@ -21,19 +21,13 @@ export interface Outranked {
   by: readonly string[];
 }
 
-/** Of somebody who is named in another's message. */
-export interface Named {
-  facts: GuardFacts;
-  carrier: GuardFacts;
-}
-
 export async function holdOutranked(
   trx: Trx,
   goers: readonly GuardFacts[],
   /** Messages of this transaction, going or not: none of them is anybody's rival beyond its verdict. */
   known: readonly Pick<GuardFacts, 'id'>[],
-  /** Who hears of the clinic by another's message, with that one. */
-  named: readonly Named[],
+  /** Own messages of who hears of the clinic by another's. */
+  named: readonly GuardFacts[],
   verdicts: Map<string, Verdict>,
   clinic: Clinic,
   now: Temporal.Instant,
@@ -195,12 +189,10 @@ function contenderOfRival(rival: RivalWithTurn): Contender {
   };
 }
 
-/** Their day is taken as if their own message went, but for those who carry it. */
-function contenderOfNamed({ facts, carrier }: Named): Contender {
-  const taken = new Set(keysOf(carrier.patientId, carrier.addresses, carrier.address));
-  const keys = keysOf(facts.patientId, facts.addresses, null).filter((key) => !taken.has(key));
+/** It is a contact of the person: what goes to others at the same number has its own place. */
+function contenderOfNamed(facts: GuardFacts): Contender {
   const unseen = { contacts: noContacts, household: null };
-  return { ...contenderOf(facts), keys, slot: facts.id, ...unseen };
+  return { ...contenderOf(facts), keys: [facts.patientId], slot: facts.id, ...unseen };
 }
 
 function dueOf(since: string | null, scheduledAt: Temporal.Instant): Temporal.Instant {

@@ -267,11 +267,14 @@ function addressesOf(
   reaches: ReadonlyMap<string, Reach>,
   relatives: Relatives,
 ): string[] {
-  const address = reaches.get(id)?.address ?? null;
-  const members = household === null ? [] : (relatives.get(patientId) ?? []);
+  const { address = null, throughId = null } = reaches.get(id) ?? {};
+  const circle = relatives.get(patientId) ?? [];
+  const members = household === null ? [] : circle;
+  const other = circle.find((relative) => relative.id === throughId);
   return [
     ...(address === null ? [] : [address]),
     ...(ways.get(id)?.shared ?? []),
+    ...(other?.addresses ?? []),
     ...members.filter(({ kind }) => kind !== 'guardian').flatMap(({ addresses }) => addresses),
   ];
 }

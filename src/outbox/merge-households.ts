@@ -3,7 +3,7 @@ import { earlier, localDay } from '../local-time.ts';
 import { type HouseholdMessage, isMinorOn, mergeHousehold } from './arbitrate.ts';
 import type { Verdict } from './guard.ts';
 import type { GuardFacts } from './guard-store.ts';
-import type { Named, Outranked } from './hold-outranked.ts';
+import type { Outranked } from './hold-outranked.ts';
 import { heldFor, heldUntilTomorrow, little, othersTurn } from './judge-message.ts';
 import type { Batch } from './lock-batch.ts';
 
@@ -186,13 +186,10 @@ function heldBriefly(facts: GuardFacts, now: Temporal.Instant): Verdict {
   return { state: 'held', reason: 'lower-priority', until };
 }
 
-/** Those whose own messages end because one of these names them, with it. */
-export function namedIn({ absorbed }: Merging, goers: readonly GuardFacts[]): Named[] {
-  const carriers = new Map(goers.map((facts) => [facts.id, facts]));
-  return absorbed.flatMap(({ facts, carrierId }) => {
-    const carrier = carriers.get(carrierId);
-    return carrier === undefined ? [] : [{ facts, carrier }];
-  });
+/** Those whose own messages end because one of these names them. */
+export function namedIn({ absorbed }: Merging, goers: readonly GuardFacts[]): GuardFacts[] {
+  const carriers = new Set(goers.map(({ id }) => id));
+  return absorbed.filter(({ carrierId }) => carriers.has(carrierId)).map(({ facts }) => facts);
 }
 
 /** Where a carrier does not go after all, those it was to name wait as it does. @returns what ends with a carrier that goes. */

@@ -156,22 +156,3 @@ export async function callForward(
     where clinic_id = ${clinicId} and id = any(${[...messageIds]}::uuid[])
       and state in ('scheduled', 'held') and next_at > ${now}`.execute(trx);
 }
-
-/** Books the day for who was named beside the patient, wherever it is free. */
-export async function bookNamed(
-  trx: Trx,
-  clinicId: string,
-  day: string,
-  contacts: readonly { messageId: string; patientId: string; purpose: string }[],
-): Promise<void> {
-  if (contacts.length === 0) return;
-  await sql`
-    insert into contact_days (clinic_id, address, purpose, local_day, message_id)
-    select ${clinicId}::uuid, c.address, n.purpose, ${day}::date, n.id
-    from unnest(${contacts.map(({ messageId }) => messageId)}::uuid[],
-      ${contacts.map(({ patientId }) => patientId)}::uuid[], ${contacts.map(({ purpose }) => purpose)}::text[])
-      as n (id, patient_id, purpose)
-    join patient_contact_points c on c.clinic_id = ${clinicId} and c.patient_id = n.patient_id
-    order by c.address, n.purpose
-    on conflict do nothing`.execute(trx);
-}

@@ -13,7 +13,7 @@ export interface Rival {
   nextAt: Temporal.Instant;
   expiresAt: Temporal.Instant;
   address: string | null;
-  /** All of its patient's. */
+  /** All of its patient's, and of the guardian whose address it goes to. */
   addresses: string[];
   household: string | null;
   timeZone: string | null;
@@ -64,7 +64,11 @@ export async function findRivals(
     select m.id, m.patient_id as "patientId", m.purpose, m.priority, m.guard->>'since' as since,
       m.scheduled_at as "scheduledAt", m.next_at as "nextAt", m.expires_at as "expiresAt", m.address,
       array(select c.address from patient_contact_points c
-        where c.clinic_id = ${clinicId} and c.patient_id = m.patient_id) as addresses,
+        where c.clinic_id = ${clinicId} and (c.patient_id = m.patient_id or c.patient_id = (
+          select g.id from patients g
+          join patient_contact_points o on o.clinic_id = ${clinicId} and o.patient_id = g.id and o.address = m.address
+          where g.clinic_id = ${clinicId} and g.external_id = p.guardian_id and g.source = p.source
+          limit 1))) as addresses,
       p.household, p.time_zone as "timeZone",
       coalesce((m.guard->>'sendWindow')::boolean = false, false) as "ignoresSendWindow"
     from circle

@@ -25,6 +25,8 @@ export type Reachable = Pick<
   throughId?: string | null;
   /** The patient's own, where these are another's. */
   ownAddresses?: readonly string[];
+  /** All of each person whose contact points these are. */
+  throughAddresses?: readonly (readonly string[])[];
 };
 
 export interface ContactTerms {

@@ -248,15 +248,22 @@ function dueItem(asked: Case, decision: Decision, terms: CheckTerms): Item {
     guard: message.guard,
     patientZone: occasion.patientZone,
     household: occasion.household,
-    addresses: addressesOf(occasion),
+    ...addressesOf(occasion),
+    named: [],
     waits: decision.outcome === 'due' ? null : decision.reason,
   };
 }
 
-/** The patient's own: what goes elsewhere competes with it only by the patient. */
-function addressesOf({ ownAddresses, sms, email, whatsapp, telegram }: Reachable): string[] {
+function addressesOf({
+  ownAddresses,
+  throughAddresses = [],
+  sms,
+  email,
+  whatsapp,
+  telegram,
+}: Reachable): Pick<Item, 'addresses' | 'throughAddresses'> {
   const own = ownAddresses ?? [sms, email, whatsapp, telegram];
-  return [...new Set(own.filter((each) => each !== null))];
+  return { addresses: [...new Set(own.filter((each) => each !== null))], throughAddresses };
 }
 
 /** Reasons that pass by themselves, day by day. */
@@ -329,7 +336,8 @@ async function gatherWaiting(
       guard: waiting.guard,
       patientZone: waiting.patientZone,
       household: waiting.household,
-      addresses: addressesOf(waiting),
+      ...addressesOf(waiting),
+      named: waiting.named,
       waits: waiting.state === 'held' ? waiting.reason : null,
     };
     if (item.waits === 'no-contact-point')
@@ -360,7 +368,8 @@ async function gatherWaiting(
       guard: {},
       patientZone: ladder.patientZone,
       household: ladder.household,
-      addresses: addressesOf(ladder),
+      ...addressesOf(ladder),
+      named: ladder.named,
       waits: null,
     };
     const next = nextItem(left, ladder.leftAt, walker, terms, new Set());

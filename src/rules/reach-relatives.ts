@@ -55,6 +55,9 @@ function through<Given extends Dependent>(
   return {
     ...person,
     ownAddresses: channels.flatMap((channel) => person[channel] ?? []),
+    throughAddresses: relatives
+      .filter(({ id }) => reached.some((each) => each.throughId === id))
+      .map(({ addresses }) => addresses),
     ...Object.fromEntries(reached.map(({ channel, address }) => [channel, address])),
     language: other?.language ?? person.language,
     throughId,

@@ -1,7 +1,14 @@
 import { addToDay } from '../local-time.ts';
 import { type Contacts, type Contender, noContacts, type Ranked } from '../outbox/arbitrate.ts';
 import { countsTowardCaps } from '../outbox/judge-message.ts';
-import { type ContactDay, type Item, idOf, type State, type World } from './simulate-world.ts';
+import {
+  type ContactDay,
+  type Item,
+  idOf,
+  keyOfNamed,
+  type State,
+  type World,
+} from './simulate-world.ts';
 
 /** Simulated messages as what competes for a person's day, and what the books say of that day. Pure. */
 
@@ -22,22 +29,27 @@ export function isCounted({ rule, contacts }: Item): boolean {
 }
 
 /** What two messages share that compete. */
-export function keysOf({ patientId, addresses, contacts, household }: Item): Set<string> {
-  const own = [patientId, ...addresses, ...contacts.flatMap(({ address }) => address ?? [])];
+export function keysOf(item: Item): Set<string> {
+  const { patientId, household } = item;
+  const own = [patientId, ...addressesOf(item)];
   return new Set(household === null ? own : [...own, `household:${household}`]);
 }
 
-export function ownAddressesOf({ addresses, contacts }: Item): string[] {
-  return [...new Set([...addresses, ...contacts.flatMap(({ address }) => address ?? [])])];
+/** Where contacts of its patient, and of who is written to in their place, are counted together. */
+function addressesOf({ addresses, throughAddresses, contacts }: Item): string[] {
+  const reached = contacts.flatMap(({ address }) => address ?? []);
+  const others = reached.filter((address) => !addresses.includes(address));
+  const through = throughAddresses.filter((all) => others.some((address) => all.includes(address)));
+  return [...new Set([...addresses, ...reached, ...through.flat()])];
 }
 
 export function contenderOf(item: Item, day: string, world: World, state: State): Contender {
   const { household } = item;
-  const own = ownAddressesOf(item);
+  const own = addressesOf(item);
   const members = household === null ? undefined : world.householdAddresses.get(household);
   return {
     ...strangerOf(item),
-    contacts: contactsOf(own, day, state),
+    contacts: contactsOf([...own, keyOfNamed(item.patientId)], day, state),
     household:
       household === null || members === undefined
         ? null
@@ -48,11 +60,9 @@ export function contenderOf(item: Item, day: string, world: World, state: State)
   };
 }
 
-/** Of who is named: their day is taken as if their own message went, but for those who carry it. */
-export function namedOf(item: Item, carrier: Item): Contender {
-  const taken = new Set([carrier.patientId, ...ownAddressesOf(carrier)]);
-  const keys = [item.patientId, ...item.addresses].filter((key) => !taken.has(key));
-  return { ...strangerOf(item), keys, slot: idOf(item), household: null };
+/** Of who is named: it is a contact of that person, not of everybody at the same number. */
+export function namedOf(item: Item): Contender {
+  return { ...strangerOf(item), keys: [item.patientId], slot: idOf(item), household: null };
 }
 
 /** What a rival has got already is not asked: if it cannot go, that shows when its turn comes. */
@@ -60,7 +70,7 @@ export function strangerOf(item: Item): Contender {
   const { contacts, household, patientId, rule } = item;
   return {
     ...rankOf(item),
-    keys: [patientId, ...ownAddressesOf(item)],
+    keys: [patientId, ...addressesOf(item)],
     slot: `${contacts[0]?.address} ${rule.definition.purpose}`,
     contacts: noContacts,
     household: household === null ? null : { key: `household:${household}`, contacts: noContacts },

@@ -24,6 +24,7 @@ import {
   type Item,
   idOf,
   isBefore,
+  keyOfNamed,
   type SpentDay,
   type State,
   type World,
@@ -276,9 +277,7 @@ function holdOutranked(round: Round, today: Day): void {
   const places = arbitrate(
     [
       ...counted.map(({ item }) => contenderOf(item, day, world, state)),
-      ...[...round.companions].flatMap(([carrier, companions]) =>
-        companions.map(({ item }) => namedOf(item, carrier.item)),
-      ),
+      ...[...round.companions.values()].flat().map(({ item }) => namedOf(item)),
       ...rivals.map(({ item }) => strangerOf(item)),
     ],
     capTermsOf(world.clinic.settings),
@@ -457,18 +456,17 @@ function leave(
 ): Item | null {
   const { definition, id: ruleId } = item.rule;
   const { purpose, priority } = definition;
+  const named = [...new Set([...item.named, ...absorbed.map(({ patientId }) => patientId)])];
   const book = (address: string) => {
     const booked = state.books.get(address) ?? [];
     const { household } = item;
     const known = { contact: idOf(item), address, purpose, day, priority };
-    const entry = { ...known, household, isOutside: false };
-    if (booked.some((each) => each.day === day && each.purpose === purpose)) return;
-    state.books.set(address, [...booked, entry]);
+    state.books.set(address, [...booked, { ...known, household, isOutside: false }]);
   };
   for (const { channel, address } of item.contacts)
     if (address !== null && countsTowardCaps({ purpose, channel, address })) book(address);
   // Who is named hears of the clinic too.
-  for (const address of absorbed.flatMap(({ addresses }) => addresses)) book(address);
+  for (const patientId of named) book(keyOfNamed(patientId));
   const wish = item.isFirst ? world.wishOf(item) : null;
   if (wish !== null) state.open.push({ wish, leftAt: now });
   if (item.isFirst) state.contactsOfDay.set(ruleId, (state.contactsOfDay.get(ruleId) ?? 0) + 1);
@@ -479,7 +477,7 @@ function leave(
     item.guard.invitation === true || state.running.get(item.patientId) === item.journey;
   if (isInvitation && next === null) state.running.delete(item.patientId);
   else if (isInvitation) state.running.set(item.patientId, item.journey);
-  return next;
+  return next && { ...next, named };
 }
 
 function spend(

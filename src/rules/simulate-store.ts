@@ -6,7 +6,7 @@ import { invites, isRunning } from '../outbox/invitation-store.ts';
 import { withdrawableStates } from '../outbox/message.ts';
 import type { Pool } from '../outbox/places.ts';
 import type { ReachablePatient } from './reachable-store.ts';
-import type { ContactDay, SpentDay } from './simulate-world.ts';
+import { type ContactDay, keyOfNamed, type SpentDay } from './simulate-world.ts';
 import type { Anchor } from './triggers/trigger.ts';
 
 /** What stands in the outbox and in the books when coming days are foreseen. */
@@ -19,6 +19,14 @@ const person = sql`
   p.id, p.language, p.time_zone as "patientZone", p.preferred_channel as "preferredChannel", p.sms_address as sms,
   p.email_address as email, p.whatsapp_address as whatsapp, p.telegram_address as telegram, p.household,
   p.guardian_id is not null as "hasGuardian"`;
+
+/** Whom earlier messages of a journey named beside its patient. */
+function named(clinicId: string, before = sql`true`) {
+  return sql`array(
+      select distinct k.patient_id from messages f
+      join messages k on k.clinic_id = ${clinicId} and k.carried_by = f.id
+      where f.clinic_id = ${clinicId} and f.journey_id = j.id and ${before})`;
+}
 
 /** A message of an earlier journey that has not left. */
 export interface WaitingMessage extends Person {
@@ -36,6 +44,7 @@ export interface WaitingMessage extends Person {
   expiresAt: Temporal.Instant;
   dueAt: Temporal.Instant;
   isFirst: boolean;
+  named: string[];
 }
 
 /** @param dueUpTo of their journeys: what fell due later is foreseen from its beginning. */
@@ -48,7 +57,7 @@ export async function findWaitingMessages(
     select m.journey_id as "journeyId", m.rule_id as "ruleId", m.step, m.channel, m.address, m.purpose, m.guard, j.anchor, m.state,
       m.reason, coalesce(m.next_at, m.scheduled_at) as "nextAt", m.expires_at as "expiresAt", j.due_at as "dueAt",
       not exists (select from messages b where b.clinic_id = ${clinicId} and b.journey_id = m.journey_id
-        and b.attempt_no > 0) as "isFirst", ${person}
+        and b.attempt_no > 0) as "isFirst", ${named(clinicId)} as named, ${person}
     from messages m
     join journeys j on j.clinic_id = ${clinicId} and j.id = m.journey_id and j.due_at <= ${dueUpTo}
     join patients p on p.clinic_id = ${clinicId} and p.id = m.patient_id
@@ -65,6 +74,7 @@ export interface OpenLadder extends Person {
   leftAt: Temporal.Instant;
   dueAt: Temporal.Instant;
   anchor: Anchor;
+  named: string[];
 }
 
 export async function findOpenLadders(
@@ -74,7 +84,7 @@ export async function findOpenLadders(
 ): Promise<OpenLadder[]> {
   const { rows } = await sql<OpenLadder>`
     select j.id as "journeyId", j.rule_id as "ruleId", l.step, coalesce(l.sent_at, l.updated_at) as "leftAt",
-      j.due_at as "dueAt", j.anchor, ${person}
+      j.due_at as "dueAt", j.anchor, ${named(clinicId)} as named, ${person}
     from journeys j
     join lateral (
       select m.step, m.sent_at, m.updated_at, m.journey_continues from messages m
@@ -108,10 +118,11 @@ export async function findContactDays(
   clinicId: string,
   { since, firstDay, dueUpTo }: { since: string; firstDay: string; dueUpTo: Temporal.Instant },
 ): Promise<ContactDay[]> {
-  const { rows } = await sql<ContactDay>`
+  const { rows } = await sql<ContactDay & { named: string[] | null }>`
     select d.address, d.purpose, d.local_day::text as day, m.priority, p.household, m.id is null as "isOutside",
       coalesce(m.journey_id || '/' || m.step, d.message_id::text, d.outside_id::text,
-        d.address || ' ' || d.purpose || ' ' || d.local_day) as contact
+        d.address || ' ' || d.purpose || ' ' || d.local_day) as contact,
+      case when j.id is not null then ${named(clinicId, sql`f.step <= m.step`)} end as named
     from contact_days d
     left join messages m on m.clinic_id = ${clinicId} and m.id = d.message_id
     left join journeys j on j.clinic_id = ${clinicId} and j.id = m.journey_id
@@ -121,7 +132,10 @@ export async function findContactDays(
         or (d.local_day = ${firstDay}::date and coalesce(j.due_at <= ${dueUpTo}, true)))`.execute(
     trx,
   );
-  return rows;
+  return rows.flatMap(({ named, ...contact }) => [
+    contact,
+    ...(named ?? []).map((patientId) => ({ ...contact, address: keyOfNamed(patientId) })),
+  ]);
 }
 
 export async function findHouseholdAddresses(

@@ -26,7 +26,12 @@ export interface Item {
   guard: Guard;
   patientZone: string | null;
   household: string | null;
+  /** The patient's own. */
   addresses: readonly string[];
+  /** Of each person who may be written to in the patient's place. */
+  throughAddresses: readonly (readonly string[])[];
+  /** Whom earlier messages of the journey named beside its patient. */
+  named: readonly string[];
   /** What it waited for when it was last looked at. */
   waits: string | null;
 }
@@ -101,7 +106,7 @@ export interface World {
 /** What one day hands on to the next. */
 export interface State {
   waiting: Item[];
-  /** By address. */
+  /** By address, and for who was named in another's message by `keyOfNamed`. */
   books: Map<string, ContactDay[]>;
   running: Map<string, string>;
   contactsOfDay: Map<string, number>;
@@ -113,6 +118,11 @@ export interface State {
 
 export function idOf({ journey, step }: Item): string {
   return `${journey}/${step}`;
+}
+
+/** Under which the books keep what named a patient beside another. */
+export function keyOfNamed(patientId: string): string {
+  return `named:${patientId}`;
 }
 
 export function isBefore(one: Temporal.Instant, other: Temporal.Instant): boolean {

@@ -195,6 +195,58 @@ t.test(
   },
 );
 
+t.test(
+  'who was named in a message to the household is still written to for a child elsewhere',
+  async (t) => {
+    const { at, member, phone, messages } = await family(t);
+    await member('boris', 'Борис', '1984-03-01', phone('+79161234502'));
+    await member('anna', 'Анна', '1985-03-01', phone('+79161234501'));
+    const elsewhere = { household: undefined, timeZone: 'Europe/Kaliningrad' };
+    await member('petr', 'Пётр', '2015-05-05', { guardianId: 'anna', ...elsewhere });
+    await at('15T12:00:00');
+    t.match(
+      (await messages())
+        .filter(({ step }) => step === 0)
+        .map(({ patientId, state, to }) => [patientId, state, to]),
+      [
+        ['anna', 'suppressed', '+79161234501'],
+        ['boris', 'delivered', '+79161234502'],
+        ['petr', 'delivered', '+79161234501'],
+      ],
+    );
+  },
+);
+
+t.test(
+  'a guardian hears of the clinic once a day, by phone or by letter, for a child as for themselves',
+  async (t) => {
+    const { owner, at, member, phone, messages } = await family(t, {});
+    await owner.put('/v1/channels/email', { provider: 'sendgrid', credentials: { apiKey: 'k' } });
+    const body = { subject: 'Осмотр', text: 'Приглашаем на осмотр' };
+    await owner.put('/v1/templates/letter', { purpose: 'care', bodies: { email: { ru: body } } });
+    const letter = {
+      name: 'Letter',
+      purpose: 'care',
+      trigger: { type: 'visit', after: 'P10D' },
+      audience: { all: [{ age: { lte: 17 } }] },
+      sendAt: '10:00',
+      steps: [{ channel: 'email', template: 'letter' }],
+    };
+    const made = await owner.post('/v1/rules', letter);
+    t.equal(made.status, 201, made.text);
+    await owner.post(`/v1/rules/${made.body.id}/activate`);
+    const telecom = [...phone('+79161234501').telecom, { system: 'email', value: 'a@example.org' }];
+    const alone = { household: undefined, consent: { care: { sms: 'granted', email: 'granted' } } };
+    await member('anna', 'Анна', '1985-03-01', { ...alone, telecom });
+    await member('petr', 'Пётр', '2015-05-05', { ...alone, guardianId: 'anna' });
+    await at('15T12:00:00');
+    const left = () => messages().then((all) => all.filter(({ state }) => state === 'delivered'));
+    t.equal((await left()).length, 1);
+    await at('16T12:00:00');
+    t.equal((await left()).length, 2, 'the next one goes the day after');
+  },
+);
+
 t.test('a guardian who said stop is not written to for the children', async (t) => {
   const { owner, at, member, messages } = await family(t, {});
   await owner.put('/v1/patients/anna', {
