@@ -38,13 +38,14 @@ const kinds: Readonly<Record<ProviderName, string>> = {
 };
 
 function gatesOfProvider(provider: ProviderName, verdict: Verdict): Gate[] {
-  const { messages, twice, falselySent, falselyUnsent, stuck, dropped, strangers } = verdict;
+  const { messages, twice, repeated, falselySent, falselyUnsent, stuck, dropped, strangers } =
+    verdict;
   const { unknown, unknownTaken } = verdict;
   const lost = falselySent.length + falselyUnsent.length + stuck.length + dropped.length;
   return [
     {
       gate: `${kinds[provider]}: twice; lost; strange`,
-      figure: `${twice.length}; ${lost}; ${strangers} of ${messages}`,
+      figure: `${twice.length} (${repeated} where the rule allows it); ${lost}; ${strangers} of ${messages}`,
       goal: '0; 0; 0',
       isReached: twice.length + lost + strangers === 0 && messages > 0,
     },

@@ -15,6 +15,8 @@ export interface Told {
   isSettled: boolean;
   /** It may not be sent, whatever happens: its patient is dead. */
   isBarred: boolean;
+  /** Its rule would rather send it again than leave it unknown. */
+  mayRepeat: boolean;
 }
 
 /** What a provider counted. */
@@ -31,6 +33,8 @@ export interface Verdict {
   taken: number;
   /** Ids of what a provider took more than once. */
   twice: string[];
+  /** Of them those of rules that would rather send again. */
+  repeated: number;
   /** Said to be sent, but never taken. */
   falselySent: string[];
   /** Said not to have been sent, but taken. */
@@ -65,6 +69,7 @@ export function judge(told: readonly Told[], taken: readonly Taken[]): Verdict {
     barred: told.filter(({ isBarred }) => isBarred).length,
     taken: taken.length,
     twice: idsWhere((message) => count(message) > 1),
+    repeated: told.filter((message) => message.mayRepeat && count(message) > 1).length,
     falselySent: idsWhere((message) => isSent(message) && count(message) === 0),
     falselyUnsent: idsWhere(
       (message) => !isSent(message) && !isUnknown(message) && count(message) > 0,

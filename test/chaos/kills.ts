@@ -60,7 +60,8 @@ const callBusinessMs = 60_000;
 const lateBusinessMs = 80_000;
 /** A process lives that long at most once it works: long enough to get something done. */
 const workMsMax = 2_000;
-const drainMsMax = 600_000;
+/** What is still open then is counted as stuck. */
+const drainMsMax = 1_800_000;
 const lookMs = 100;
 
 export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {

@@ -45,10 +45,10 @@ const short: Sizes = {
 };
 const full: Sizes = {
   kills: 200,
-  // Every fifth of them is dead: 2,500 messages to each kind.
-  patients: 3_130,
+  // Every fifth of them is dead: 10,000 messages to each kind.
+  patients: 12_530,
   dispatchers: 3,
-  perSecond: 20,
+  perSecond: 40,
   factor: 60,
   races: 3_000,
 };

@@ -23,7 +23,8 @@ export const naive: Contestant = {
   },
   tell: async (db) => {
     const { rows } = await sql<Told>`
-      select id, provider, address, null as "clientRef", state, null as reason, false as "isSettled", false as "isBarred"
+      select id, provider, address, null as "clientRef", state, null as reason, false as "isSettled", false as "isBarred",
+        false as "mayRepeat"
       from naive_messages`.execute(db);
     return rows;
   },

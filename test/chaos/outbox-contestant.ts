@@ -26,7 +26,7 @@ export const outbox = {
     const { rows } = await sql<Told & { clinicId: string }>`
       select m.id, m.clinic_id as "clinicId", c.provider, coalesce(m.address, p.external_id) as address,
         m.client_ref as "clientRef", m.state, m.reason, m.settled_at is not null as "isSettled",
-        coalesce(m.reason = 'deceased', false) as "isBarred"
+        coalesce(m.reason = 'deceased', false) as "isBarred", m.on_ambiguous = 'at-least-once' as "mayRepeat"
       from messages m
       join channels c on c.clinic_id = m.clinic_id and c.channel = m.channel
       join patients p on p.clinic_id = m.clinic_id and p.id = m.patient_id`.execute(db);
