@@ -75,6 +75,8 @@ export interface Begun extends Claim {
   prepared: PreparedMessage;
 }
 
+type Channels = ReadonlyMap<Channel, EffectiveChannel>;
+
 export interface BeginResult {
   /** Each list is one call to the provider. */
   calls: Begun[][];
@@ -98,7 +100,8 @@ export async function beginMessages(
   deps: BeginDeps,
   trx: Trx,
   clinic: Clinic,
-  channel: EffectiveChannel | null,
+  /** The one they go on, and all that are set up. */
+  { channel, channels }: { channel: EffectiveChannel | null; channels: Channels },
   due: readonly DueMessage[],
   now: Temporal.Instant,
 ): Promise<BeginResult> {
@@ -137,10 +140,15 @@ export async function beginMessages(
     facts,
     costMicros: priceOf(channel?.tariff ?? {}, facts.addressCountry, prepared.segments) ?? 0,
   }));
-  const stayers = new Set(
-    all.flatMap(({ id, journeyId }) => (verdicts.get(id)?.state === 'go' ? [] : (journeyId ?? []))),
-  );
-  const limitTerms = { trx, clinic, now, verdicts, stayers };
+  // Who is named by another takes no place of their own either.
+  const stayers = new Set([
+    ...all.flatMap(({ id, journeyId }) =>
+      verdicts.get(id)?.state === 'go' ? [] : (journeyId ?? []),
+    ),
+    ...merging.absorbed.flatMap(({ facts }) => facts.journeyId ?? []),
+  ]);
+  const tariffOf = (name: Channel) => channels.get(name)?.tariff ?? {};
+  const limitTerms = { trx, clinic, now, verdicts, stayers, tariffOf };
   const within = await holdOverLimits(priced, limitTerms);
   await holdOverDay(trx, goers(), verdicts, clinic, now);
   await holdUnbooked(trx, goers(), verdicts, clinic, now);

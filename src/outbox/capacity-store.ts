@@ -1,9 +1,8 @@
 import { sql } from 'kysely';
-import { channelNames } from '../channels/channel.ts';
 import type { Trx } from '../database/connect.ts';
 import type { Guard } from './guard.ts';
 import type { Pool } from './places.ts';
-import { wantsPlace } from './turn-store.ts';
+import { wantingPlace } from './turn-store.ts';
 
 /** Whether the host tells of slots at all. */
 export async function tellsCapacity(trx: Trx, clinicId: string, today: string): Promise<boolean> {
@@ -112,9 +111,7 @@ export async function findWaitingInvitations(
     select w.journey_id as "journeyId", w.rule_id as "ruleId", j.patient_id as "patientId", j.due_at as "dueAt", w.anchor
     from (
       select distinct on (m.journey_id) m.journey_id, m.rule_id, m.guard -> 'anchor' as anchor
-      from unnest(${[...channelNames]}::text[]) as c (channel)
-      join messages m on m.clinic_id = ${clinicId} and m.channel = c.channel
-        and m.state in ('scheduled', 'held', 'retry') and ${wantsPlace(now, going)}
+      from ${wantingPlace(clinicId, { now, going })}
       where m.journey_id <> all(${[...except]}::uuid[]) and m.purpose in ('care', 'marketing')
         and m.guard ->> 'unlessBooked' = 'true'
         and not exists (

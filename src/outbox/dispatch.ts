@@ -239,7 +239,16 @@ async function begin(share: Share, channel: Channel, most: number): Promise<Begu
       free === 0 ? [] : await lockDueMessages(trx, clinic.id, channel, now, free, { isTrial });
     deps.faults('after_pick');
     const begun =
-      due.length === 0 ? nothing : await beginMessages(deps, trx, clinic, effective, due, now);
+      due.length === 0
+        ? nothing
+        : await beginMessages(
+            deps,
+            trx,
+            clinic,
+            { channel: effective, channels: share.channels },
+            due,
+            now,
+          );
     // What is only held takes no turn from what leaves.
     const leaving = begun.calls.flat().length;
     if (perSecond !== null) await takeSlots(trx, clinic.id, channel, perSecond, leaving);

@@ -185,7 +185,7 @@ export async function readGuardFacts(
         join messages f on f.clinic_id = ${clinicId} and f.id = k.carried_by
         join messages s on s.clinic_id = ${clinicId} and s.journey_id = f.journey_id and s.step >= f.step
         join contact_days c on c.clinic_id = ${clinicId} and c.message_id = s.id
-        where asked.household is not null and k.clinic_id = ${clinicId} and k.patient_id = p.id
+        where k.clinic_id = ${clinicId} and k.patient_id = p.id
           and k.carried_by is not null`;
   // What reached a member for a child who lives elsewhere is a contact of that member, and of no household.
   const isOfMember = sql`(t.id is null or exists (select from patients w

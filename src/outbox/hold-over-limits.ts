@@ -1,4 +1,5 @@
 import type { Trx } from '../database/connect.ts';
+import type { ChannelName } from '../database/tables.ts';
 import type { Clinic } from '../history/clinic.ts';
 import { addToDay, localDay } from '../local-time.ts';
 import type { Verdict } from './guard.ts';
@@ -6,7 +7,8 @@ import type { GuardFacts } from './guard-store.ts';
 import { holdAnomalies, type Look } from './hold-anomalies.ts';
 import { holdOverCapacity } from './hold-over-capacity.ts';
 import { heldForTurn, heldUntilTomorrow } from './judge-message.ts';
-import { openPurse } from './purse.ts';
+import { priceOf } from './price.ts';
+import { openPurse, type Purse } from './purse.ts';
 import {
   addToRuleDays,
   type DaySpending,
@@ -18,6 +20,7 @@ import {
   readSpent,
   type Spent,
   type StoredLimits,
+  type Waiting,
 } from './rule-days-store.ts';
 import { byTurn, type Turn } from './turns.ts';
 
@@ -46,6 +49,8 @@ export interface LimitTerms {
   clinic: Clinic;
   now: Temporal.Instant;
   verdicts: Map<string, Verdict>;
+  /** What a channel's parts cost. */
+  tariffOf(channel: ChannelName): Readonly<Record<string, string>>;
   /** Journeys of which it is known already that nothing goes now: they take nobody's place. */
   stayers: ReadonlySet<string>;
 }
@@ -195,9 +200,9 @@ function byDue(one: Priced, other: Priced): number {
   return byTurn(turnOf(one), turnOf(other));
 }
 
-function turnOf({ facts: { id, patientId, guard } }: Priced): Turn {
+function turnOf({ facts: { id, journeyId, patientId, guard } }: Priced): Turn {
   return {
-    ...{ id, patientId },
+    ...{ id, journeyId, patientId },
     dueAt: guard.since === undefined ? null : Temporal.Instant.from(guard.since),
   };
 }
@@ -208,25 +213,27 @@ async function holdOfRule(
   { id: ruleId, limits, spent }: LimitedRule,
   wanted: readonly Priced[],
   isFirst: (message: Priced) => boolean,
-  terms: LimitTerms,
+  given: LimitTerms,
 ): Promise<Counted[]> {
-  const { clinic, now, verdicts } = terms;
+  const { clinic, now, verdicts } = given;
   const { perDay } = limits;
   if (perDay !== undefined) {
-    await keepToDay(ruleId, wanted.filter(isFirst), perDay - spent.contactsToday, terms);
+    await keepToDay(ruleId, wanted.filter(isFirst), perDay - spent.contactsToday, given);
   }
+  const terms = withStayers(wanted, given);
   const going = wanted.filter(({ facts }) => verdicts.get(facts.id)?.state === 'go');
   const mine = new Map(going.map((each) => [each.facts.id, each]));
   const purse = openPurse(limits, spent);
-  // What those on other channels cost is not known before they are put into words.
-  const costliest = Math.max(0, ...going.map(({ costMicros }) => costMicros));
-  const others = await findOthers(ruleId, going, purse.leftAt(costliest), terms);
+  const found = await findLine(ruleId, going, purse, terms);
+  const known = new Set(found.map(({ id }) => id));
+  const missing = going.filter(({ facts }) => !known.has(facts.id));
   const counted: Counted[] = [];
   let keepsForOthers = false;
-  for (const { id } of [...going.map(turnOf), ...others].toSorted(byTurn)) {
+  for (const turn of [...missing.map(turnOf), ...found].toSorted(byTurn)) {
+    const { id } = turn;
     const own = mine.get(id);
     if (own === undefined) {
-      keepsForOthers = purse.take(costliest) || keepsForOthers;
+      keepsForOthers = purse.take(reserveFor(turn, going, terms)) || keepsForOthers;
       continue;
     }
     const { facts, costMicros } = own;
@@ -240,20 +247,35 @@ async function holdOfRule(
   return counted;
 }
 
-/** Who is as much due on other channels, or in other hands, and may come before these; none where there is enough for all. */
-async function findOthers(
+/** Of all that wait, how many are looked at who may come before those of a batch. */
+const queueMax = 1_000;
+
+/** Who may come before these, on whatever channel and in whosever hands; nobody is asked where there is plenty for all. */
+async function findLine(
   ruleId: string,
   going: readonly Priced[],
-  left: number,
-  { trx, clinic, now, stayers }: LimitTerms,
-): Promise<Turn[]> {
-  if (left === Number.POSITIVE_INFINITY || left === 0 || going.length === 0) return [];
-  const mine = new Set(going.map(({ facts }) => facts.id));
-  const found = await findWaitingOfRule(trx, clinic.id, {
-    ...{ ruleId, now, limit: left + mine.size, except: stayers },
+  purse: Purse,
+  terms: LimitTerms,
+): Promise<Waiting[]> {
+  const prices = going.map(({ costMicros }) => costMicros).filter((costMicros) => costMicros > 0);
+  const left = purse.leftAt(prices.length === 0 ? 0 : Math.min(...prices));
+  if (going.length === 0 || left === 0 || left > going.length + queueMax) return [];
+  return findWaitingOfRule(terms.trx, terms.clinic.id, {
+    ...{ ruleId, now: terms.now, limit: left + going.length, except: terms.stayers },
     going: new Set(going.flatMap(({ facts }) => facts.journeyId ?? [])),
   });
-  return found.filter(({ id }) => !mine.has(id));
+}
+
+/** What is kept for one that is not in words yet: on the same channel the dearest of these, else one part. */
+function reserveFor(
+  { channel }: Partial<Waiting>,
+  going: readonly Priced[],
+  { clinic, tariffOf }: LimitTerms,
+): number {
+  const alike = going.filter(({ facts }) => facts.channel === channel);
+  if (channel === undefined || alike.length > 0)
+    return Math.max(0, ...alike.map(({ costMicros }) => costMicros));
+  return priceOf(tariffOf(channel), clinic.country, 1) ?? 0;
 }
 
 async function keepToDay(

@@ -180,13 +180,30 @@ export const othersTurn = Temporal.Duration.from('PT15M');
 /** A verdict that waits for others, who are asked first. */
 export function heldForTurn(
   reason: HeldReason,
-  facts: Pick<GuardFacts, 'expiresAt'>,
+  facts: GuardFacts,
   clinic: Clinic,
   now: Temporal.Instant,
 ): Verdict {
   const verdict = heldUntilTomorrow(reason, facts, clinic, now);
   if (verdict.state !== 'held') return verdict;
-  return { ...verdict, until: earlier(now.add(othersTurn), verdict.until) };
+  const later = now.add(othersTurn);
+  // Not so late that its hours, or its time, are over meanwhile.
+  const isLate = !isOpenAt(later, facts, clinic) || !isBefore(later, facts.expiresAt);
+  return { ...verdict, until: earlier(isLate ? now.add(little) : later, verdict.until) };
+}
+
+function isOpenAt(
+  at: Temporal.Instant,
+  { channel, purpose, timeZone, guard }: GuardFacts,
+  clinic: Clinic,
+): boolean {
+  if (!hasHours(channel)) return true;
+  const terms = sendTermsOf({ purpose, patientZone: timeZone, guard }, clinic);
+  return nextOpening(at, terms)?.equals(at) === true;
+}
+
+function isBefore(one: Temporal.Instant, other: Temporal.Instant): boolean {
+  return Temporal.Instant.compare(one, other) < 0;
 }
 
 function isFirstStep(facts: GuardFacts): boolean {

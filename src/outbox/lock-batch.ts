@@ -286,7 +286,7 @@ interface Companions {
 }
 
 /** What waits for more than its household: what its rule may send is counted by itself. */
-const unfitReasons: readonly string[] = [
+export const unfitReasons: readonly string[] = [
   'rule-paused',
   'daily-limit',
   'budget',

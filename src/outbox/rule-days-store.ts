@@ -1,7 +1,8 @@
 import { sql } from 'kysely';
 import type { Trx } from '../database/connect.ts';
-import { withdrawableStates } from './message.ts';
-import { wantsPlace } from './turn-store.ts';
+import type { ChannelName } from '../database/tables.ts';
+import { wantingPlace } from './turn-store.ts';
+import type { Turn } from './turns.ts';
 
 /** What rules have sent and spent, by the clinic's local day. */
 
@@ -141,9 +142,7 @@ export async function findMostOverdue(
   const { rows } = await sql<{ id: string }>`
     select j.id from journeys j
     where j.clinic_id = ${clinicId} and j.id in (
-        select m.journey_id from messages m
-        where m.clinic_id = ${clinicId} and m.rule_id = ${ruleId}
-          and m.state = any(${[...withdrawableStates]}::text[]) and ${wantsPlace(now, going)})
+        select m.journey_id from ${wantingPlace(clinicId, { now, going })} where m.rule_id = ${ruleId})
       and j.id <> all(${[...except]}::uuid[])
       and not exists (
         select from messages b where b.clinic_id = ${clinicId} and b.journey_id = j.id and b.attempt_no > 0)
@@ -152,10 +151,8 @@ export async function findMostOverdue(
 }
 
 /** A message that wants its share of a rule's budget. */
-export interface Waiting {
-  id: string;
-  patientId: string;
-  dueAt: Temporal.Instant;
+export interface Waiting extends Turn {
+  channel: ChannelName;
 }
 
 /** All messages of a rule that would go now, on whatever channel: the most overdue first. */
@@ -165,11 +162,10 @@ export async function findWaitingOfRule(
   { ruleId, now, limit, going, except }: OverdueQuestion,
 ): Promise<Waiting[]> {
   const { rows } = await sql<Waiting>`
-    select m.id, j.patient_id as "patientId", j.due_at as "dueAt"
-    from messages m join journeys j on j.clinic_id = ${clinicId} and j.id = m.journey_id
-    where m.clinic_id = ${clinicId} and m.rule_id = ${ruleId} and m.attempt_no = 0
-      and m.state = any(${[...withdrawableStates]}::text[]) and ${wantsPlace(now, going)}
-      and m.journey_id <> all(${[...except]}::uuid[])
-    order by j.due_at, j.patient_id, m.id limit ${limit}`.execute(trx);
+    select m.id, m.channel, m.journey_id as "journeyId", j.patient_id as "patientId", j.due_at as "dueAt"
+    from ${wantingPlace(clinicId, { now, going })}
+    join journeys j on j.clinic_id = ${clinicId} and j.id = m.journey_id
+    where m.rule_id = ${ruleId} and m.attempt_no = 0 and m.journey_id <> all(${[...except]}::uuid[])
+    order by j.due_at, j.patient_id, m.journey_id, m.id limit ${limit}`.execute(trx);
   return rows;
 }

@@ -2,6 +2,7 @@
 
 export interface Turn {
   id: string;
+  journeyId: string | null;
   patientId: string;
   dueAt: Temporal.Instant | null;
 }
@@ -14,5 +15,9 @@ export function byTurn(one: Turn, other: Turn): number {
     const order = Temporal.Instant.compare(one.dueAt, other.dueAt);
     if (order !== 0) return order;
   }
-  return `${one.patientId} ${one.id}` < `${other.patientId} ${other.id}` ? -1 : 1;
+  return keyOf(one) < keyOf(other) ? -1 : 1;
+}
+
+function keyOf({ patientId, journeyId, id }: Turn): string {
+  return `${patientId} ${journeyId ?? ''} ${id}`;
 }

@@ -307,9 +307,9 @@ async function gatherWaiting(
     contacts: [{ channel, address }],
   }));
   const blocks = await askConsent(trx, clinic, asks);
-  const blocked = new Set(messages.filter((_message, at) => blocks[at]?.[0] !== undefined));
+  const blocked = new Map(messages.map((message, at) => [message, blocks[at]?.[0] ?? null]));
   const isPassing = (waiting: (typeof messages)[number]) =>
-    !blocked.has(waiting) &&
+    blocked.get(waiting) === null &&
     (waiting.address !== null || needsNoAddress(waiting.channel)) &&
     (waiting.state !== 'held' || passing.includes(waiting.reason));
   // One step over several channels is one contact.
@@ -338,7 +338,7 @@ async function gatherWaiting(
       household: waiting.household,
       ...addressesOf(waiting),
       named: waiting.named,
-      waits: waiting.state === 'held' ? waiting.reason : null,
+      waits: blocked.get(waiting) ?? (waiting.state === 'held' ? waiting.reason : null),
     };
     if (item.waits === 'no-contact-point')
       unreached.push({ item: { ...item, at: from }, waiting: item, refusal: null });

@@ -377,7 +377,9 @@ export async function cancelJourneysOfRule(
   now: Temporal.Instant,
 ): Promise<void> {
   const { rows } = await sql<{ id: string }>`
-    update journeys set state = 'cancelled', reason = ${reason}, next_at = null, updated_at = ${now}
+    update journeys set state = 'cancelled', reason = ${reason}, next_at = null, updated_at = ${now},
+      anchor = case when state = 'held' and reason is not null
+        then anchor || jsonb_build_object('waitedFor', reason) else anchor end
     where clinic_id = ${clinicId} and rule_id = ${ruleId} and state = any(${[...openStates]}::text[])
     returning id`.execute(trx);
   const journeyIds = rows.map((row) => row.id);

@@ -5,6 +5,7 @@ import { arbitrate, byRank, capTermsOf, isMinorOn, mergeHousehold } from '../out
 import { findLaterInvitations } from '../outbox/hold-invitations.ts';
 import { invitationKept } from '../outbox/hold-over-capacity.ts';
 import { countsTowardCaps, little } from '../outbox/judge-message.ts';
+import { unfitReasons } from '../outbox/lock-batch.ts';
 import { isResting, untilHeldWith } from '../outbox/merge-households.ts';
 import { openPlaces } from '../outbox/places.ts';
 import { hasHours, sendTermsOf } from '../outbox/sending-hours.ts';
@@ -196,7 +197,13 @@ function mergeFamily(family: readonly Candidate[], round: Round, today: Day): vo
   const isKin = (item: Item) => mayMerge(item) && familyOf(item) === familyOf(first.item);
   const early = agenda
     .under([`household:${first.item.household}`])
-    .filter(({ item }) => isKin(item) && !isBooked(item, round.now) && !isInvited(item, today));
+    .filter(
+      ({ item }) =>
+        isKin(item) &&
+        !unfitReasons.includes(item.waits ?? '') &&
+        !isBooked(item, round.now) &&
+        !isInvited(item, today),
+    );
   const silent = [...(named.get(familyOf(first.item)) ?? [])].filter(
     (item) => isBefore(round.now, item.expiresAt) && !isInvited(item, today),
   );

@@ -247,6 +247,34 @@ t.test(
   },
 );
 
+t.test(
+  'who is named by another takes no place of the rule’s day, though theirs is another channel',
+  async (t) => {
+    const { owner, at, member, phone, messages } = await family(t);
+    await owner.put('/v1/channels/email', { provider: 'sendgrid', credentials: { apiKey: 'k' } });
+    const ru = { subject: 'Осмотр', text: '{{patient.name.given}}, приглашаем на осмотр' };
+    await owner.put('/v1/templates/either', {
+      ...{ purpose: 'care', bodies: { sms: { ru: { text: ru.text } }, email: { ru } } },
+    });
+    const { body } = await owner.get('/v1/rules');
+    const [rule] = body.data as { id: string }[];
+    await owner.patch(`/v1/rules/${rule?.id}`, {
+      steps: [{ channels: ['sms', 'email'], template: 'either' }],
+      limits: { perDay: 1 },
+    });
+    const consent = { care: { sms: 'granted', email: 'granted' } };
+    const letters = { telecom: [{ system: 'email', value: 'b@example.org' }] };
+    // Of equals who is known longer has the place; the elder carries.
+    await member('boris', 'Борис', '1990-03-01', { ...letters, consent });
+    await member('anna', 'Анна', '1985-03-01', { ...phone('+79161234501'), consent });
+    await at('15T12:00:00');
+    t.match((await messages()).map(({ state, reason, text }) => [state, reason, text]).sort(), [
+      ['delivered', null, 'Анна и Борис, приглашаем на осмотр'],
+      ['suppressed', 'household', null],
+    ]);
+  },
+);
+
 t.test('a guardian who said stop is not written to for the children', async (t) => {
   const { owner, at, member, messages } = await family(t, {});
   await owner.put('/v1/patients/anna', {

@@ -149,6 +149,21 @@ t.test('who waits for another’s turn keeps their own', async (t) => {
   t.match(await clinic.message(second.messageId), { state: 'held', reason: 'daily-limit' });
 });
 
+t.test('who waits for another’s turn is looked at again before the hours are over', async (t) => {
+  const clinic = await outboxClinic(t);
+  const ruleId = await addRule(clinic, { perDay: 1 });
+  const purpose = 'care';
+  const soon = Temporal.Instant.from('2026-11-25T20:55:00Z');
+  const waits = { state: 'held', reason: 'daily-limit', scheduledAt: soon } as const;
+  await addDue(clinic, ruleId, 30, { message: { ...waits, purpose } });
+  const second = await addDue(clinic, ruleId, 20, { message: { purpose } });
+  clinic.clock.set('2026-11-25T20:50:00Z');
+  await run(clinic);
+  const message = await clinic.message(second.messageId);
+  t.match(message, { state: 'held', reason: 'daily-limit' });
+  t.equal(String(message.next_at), '2026-11-25T20:51:00Z');
+});
+
 t.test('what the day had no place for says so until the day is over', async (t) => {
   const clinic = await outboxClinic(t);
   const ruleId = await addRule(clinic, { perDay: 1 });

@@ -5,7 +5,7 @@ import { withClinic } from '../../src/database/with-clinic.ts';
 import { returnsReport } from '../../src/reports/returns-report-store.ts';
 import { explainRule } from '../../src/rules/explain.ts';
 import { previewRule } from '../../src/rules/preview.ts';
-import { updateRule } from '../../src/rules/rule-store.ts';
+import { deleteRule, updateRule } from '../../src/rules/rule-store.ts';
 import { uuidv7 } from '../../src/uuid.ts';
 import { change, makeAppointment, makePatient, makeRule, makeVisit } from '../support/factory.ts';
 import { type RulesClinic, rulesClinic } from './rules-clinic.ts';
@@ -204,6 +204,54 @@ t.test(
       { all: 30, uplift: 0 },
       'nobody came back who was written to, nor who was held out',
     );
+  },
+);
+
+t.test(
+  'who could be reached only later is measured in the arm that was drawn for them',
+  async (t) => {
+    const clinic = await rulesClinic(t);
+    const ids: string[] = [];
+    for (let count = 0; count < 40; count += 1) {
+      const patientId = await makePatient(clinic.db, clinic.id, { phone: null });
+      ids.push(patientId);
+      await makeVisit(clinic.db, clinic.id, { patientId, at: visitAt });
+    }
+    const { id } = await makeRule(clinic.db, clinic.id, { holdout: 0.5 });
+    await clinic.plan('2026-03-03T16:00:00Z');
+    t.ok((await clinic.journeys()).every(({ state }) => state === 'held'));
+    const known = ids.slice(0, 30);
+    await change(
+      clinic.db,
+      clinic.id,
+      known,
+      sql`with given as (
+        select p.id, '+7705' || lpad(p.place::text, 7, '0') as phone
+        from unnest(${known}::uuid[]) with ordinality as p (id, place)
+      ), made as (
+        insert into contact_points (clinic_id, address, kind, country)
+        select ${clinic.id}::uuid, phone, 'phone', 'KZ' from given)
+      update patients p set sms_address = g.phone from given g where p.clinic_id = ${clinic.id} and p.id = g.id`,
+    );
+    await clinic.plan('2026-03-03T17:00:00Z');
+    await clinic.send('2026-03-03T18:00:00Z');
+    await withClinic(clinic.db, clinic.id, (trx) =>
+      deleteRule(trx, clinic.id, id, { actor: 'key:test', now: later }),
+    );
+    for (const patientId of ids.slice(known.length))
+      await makeVisit(clinic.db, clinic.id, { patientId, at: '2026-03-10T15:00:00Z' });
+    const report = await withClinic(clinic.db, clinic.id, (trx) =>
+      returnsReport(
+        trx,
+        { id: clinic.id, timeZone: 'UTC', currency: 'KZT' },
+        {},
+        Temporal.Instant.from('2026-07-01T00:00:00Z'),
+      ),
+    );
+    const { journeys: written = 0, holdout = 0, uplift } = report.data[0] ?? {};
+    t.ok(written > 5 && holdout > 5, `${written} were written to, ${holdout} held out`);
+    t.equal(written + holdout, known.length);
+    t.equal(uplift, 0, 'who was never reached is in neither arm, although they came');
   },
 );
 
