@@ -185,7 +185,8 @@ function replan(
   if (last !== undefined && waiting.length === 0) {
     const state =
       last.state === 'cancelled' || last.state === 'expired' ? last.state : 'suppressed';
-    changes.updates.set(journey.id, ended(journey, { state, reason: last.reason }));
+    const end = { state, reason: last.reason } as const;
+    changes.updates.set(journey.id, ended(journey, messages, end));
     return;
   }
   // What is being sent just now is looked at when its fate is known.
@@ -200,7 +201,9 @@ function replan(
       ...waiting.map(({ id }) => ({ id, state: 'suppressed' as const, reason })),
     );
     const change = changed(journey, asked, decision);
-    changes.updates.set(journey.id, { ...change, anchor: waited(journey, change.anchor) });
+    // Who is held out has passed all checks now.
+    const anchor = change.holdout ? change.anchor : waited(journey, change.anchor);
+    changes.updates.set(journey.id, { ...change, anchor });
     return;
   }
   refreshMessages(asked, journey, decision, messages, terms, changes);
@@ -308,10 +311,26 @@ function mayRevive({ state, reason }: Journey): boolean {
 function revive(asked: Case, journey: Journey, terms: CheckTerms, changes: Changes): void {
   const { rule, occasion } = asked;
   const decision = decide(asked, terms);
-  if (decision.outcome === 'suppressed' || decision.outcome === 'expired') return;
+  if (decision.outcome === 'suppressed' || decision.outcome === 'expired') {
+    keepBooking(asked, journey, changes);
+    return;
+  }
   const isPast = rule.activeFrom === null || !isAfter(occasion.dueAt, rule.activeFrom);
   if ((isPast && occasion.entered === undefined) || !isNear(asked, terms)) return;
   bringBack(asked, journey, decision, terms, changes);
+}
+
+/** Where its end proves an error, it is known which appointment stood in the way last. */
+function keepBooking({ occasion: { anchor } }: Case, journey: Journey, changes: Changes): void {
+  const { bookedUntil, freedAt } = anchor;
+  const { bookedUntil: _bookedUntil, freedAt: _freedAt, ...rest } = journey.anchor;
+  const kept = {
+    ...rest,
+    ...(bookedUntil !== undefined && { bookedUntil }),
+    ...(freedAt !== undefined && { freedAt }),
+  };
+  if (!isDeepStrictEqual(kept, journey.anchor))
+    changes.updates.set(journey.id, { ...journey, anchor: kept });
 }
 
 /** A journey of which nothing ever left begins again. */
@@ -328,8 +347,19 @@ export function bringBack(
   changes.messages.push(...firstMessages(asked, decision, journey.id, terms));
 }
 
-function ended(journey: Journey, end: Pick<JourneyChange, 'state' | 'reason'>): JourneyChange {
-  return { ...journey, ...end, anchor: waited(journey, journey.anchor), nextAt: null };
+function ended(
+  journey: Journey,
+  messages: readonly JourneyMessage[],
+  end: Pick<JourneyChange, 'state' | 'reason'>,
+): JourneyChange {
+  const { anchor } = journey;
+  const hasReached = messages.some(isBegun);
+  return {
+    ...journey,
+    ...end,
+    anchor: hasReached ? anchor : waited(journey, anchor),
+    nextAt: null,
+  };
 }
 
 /** What never passed its checks is no outcome of the rule: `returns` leaves it out, whatever it ended with. */
@@ -345,5 +375,5 @@ export function withdraw(
   changes: Changes,
 ): void {
   changes.withdrawn.push(...messages.filter(isWaiting).map(({ id }) => ({ id, ...end })));
-  changes.updates.set(journey.id, ended(journey, end));
+  changes.updates.set(journey.id, ended(journey, messages, end));
 }

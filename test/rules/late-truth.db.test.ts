@@ -201,6 +201,34 @@ t.test(
   },
 );
 
+t.test(
+  'who was wrongly dead while an appointment was moved has the time to catch up from its new day',
+  async (t) => {
+    const { owner, at, messages, tell, book } = await clinic(t, [{ ...recall, catchUp: 'P5D' }]);
+    await tell('visit.upserted', '01-05T12:00:00', visit('v1', '01-05'));
+    const appointment = { start: '2026-01-18T10:00:00Z', createdAt: '2026-01-14T12:00:00Z' };
+    await book('a1', '01-14T12:00:00', appointment);
+    await at('01-15T12:00:00');
+    t.same(await messages(), ['held future-appointment']);
+    const person = {
+      name: { given: 'Ana' },
+      telecom: [{ system: 'phone', value: '+525512345671' }],
+    };
+    await owner.put('/v1/patients/ana', { ...person, deceased: true });
+    await at('01-17T12:00:00');
+    t.same(await messages(), ['suppressed deceased']);
+    await book('a1', '01-17T12:00:00', { ...appointment, start: '2026-01-24T10:00:00Z' });
+    await at('01-26T12:00:00');
+    await owner.put('/v1/patients/ana', person);
+    await at('01-27T12:00:00');
+    t.same(
+      (await messages()).filter((state) => state === 'delivered'),
+      ['delivered'],
+      'five days from the 18th would be over',
+    );
+  },
+);
+
 t.test('a visit that is told late is credited to the recall that brought it', async (t) => {
   const { owner, ids, at, tell } = await clinic(t, [recall]);
   await tell('visit.upserted', '01-05T12:00:00', visit('v1', '01-05'));
