@@ -483,6 +483,14 @@ export interface ContactDaysTable {
   outside_id: Nullable<string>;
 }
 
+export interface NamedDaysTable {
+  clinic_id: string;
+  patient_id: string;
+  message_id: string;
+  purpose: Purpose;
+  local_day: string;
+}
+
 export interface OutsideContactsTable {
   clinic_id: string;
   id: string;
@@ -758,6 +766,7 @@ export interface Tables {
   attempts: AttemptsTable;
   receipts: ReceiptsTable;
   contact_days: ContactDaysTable;
+  named_days: NamedDaysTable;
   outside_contacts: OutsideContactsTable;
   dispatch_days: DispatchDaysTable;
   rule_days: RuleDaysTable;

@@ -44,7 +44,7 @@ import { actionsFor } from './message-actions.ts';
 import { releaseContactDays } from './message-store.ts';
 import { retryAlone } from './outcome.ts';
 import { priceOf } from './price.ts';
-import { callForward, markCarried } from './relatives-store.ts';
+import { bookNamed, callForward, markCarried } from './relatives-store.ts';
 import {
   bodyFor,
   linkFor,
@@ -159,7 +159,7 @@ export async function beginMessages(
 
   const named = absorbed.filter(({ isDue }) => !isDue).map(({ facts }) => facts);
   const stayed = await stay(trx, clinic.id, [...all, ...named], verdicts, now);
-  await keepHouseholds(trx, clinic, { ...merging, absorbed }, now);
+  await keepHouseholds(trx, clinic, { ...merging, absorbed }, goers(), now);
   const turns = new Map(due.map(({ id }, turn) => [id, turn]));
   const turnOf = ({ facts }: Ready) => turns.get(facts.id) ?? due.length;
   const leavers = ready
@@ -200,15 +200,20 @@ async function renderNames(
   }
 }
 
-/** Notes who is named by whom. */
+/** Notes who is named by whom, and that this is their contact too. */
 async function keepHouseholds(
   trx: Trx,
   clinic: Clinic,
-  { absorbed, called }: Merging,
+  { absorbed, named, called }: Merging,
+  goers: readonly GuardFacts[],
   now: Temporal.Instant,
 ): Promise<void> {
   const carried = absorbed.map(({ facts, carrierId }) => ({ id: facts.id, carriedBy: carrierId }));
   await markCarried(trx, clinic.id, carried);
+  const contacts = goers.flatMap(({ id, purpose }) =>
+    (named.get(id) ?? []).map(({ patientId }) => ({ messageId: id, patientId, purpose })),
+  );
+  await bookNamed(trx, clinic.id, localDay(now, clinic.timeZone), contacts);
   await callForward(trx, clinic.id, called, now);
 }
 

@@ -176,17 +176,14 @@ export async function readGuardFacts(
         and (t.journey_id is distinct from m.journey_id or t.step is distinct from m.step or m.journey_id is null)
         and ${whose}`;
   const contactsAt = (addresses: ReturnType<typeof sql>) => sql`
-        select c.* from contact_days c where c.clinic_id = ${clinicId} and c.address in (${addresses})`;
+        select c.clinic_id, c.address, c.purpose, c.local_day, c.message_id, c.outside_id
+        from contact_days c where c.clinic_id = ${clinicId} and c.address in (${addresses})`;
   // Whoever is written to in a child's place hears of the clinic as often as anybody.
   const people = sql`(p.id, asked."throughId")`;
   // To be named in a message to the household is a contact of that person, wherever it went.
   const naming = sql`
-        select c.* from messages k
-        join messages f on f.clinic_id = ${clinicId} and f.id = k.carried_by
-        join messages s on s.clinic_id = ${clinicId} and s.journey_id = f.journey_id and s.step >= f.step
-        join contact_days c on c.clinic_id = ${clinicId} and c.message_id = s.id
-        where k.clinic_id = ${clinicId} and k.patient_id = p.id
-          and k.carried_by is not null`;
+        select n.clinic_id, null::text as address, n.purpose, n.local_day, n.message_id, null::uuid as outside_id
+        from named_days n where n.clinic_id = ${clinicId} and n.patient_id = p.id`;
   // What reached a member for a child who lives elsewhere is a contact of that member, and of no household.
   const isOfMember = sql`(t.id is null or exists (select from patients w
     where w.clinic_id = ${clinicId} and w.id = t.patient_id and w.household = asked.household))`;

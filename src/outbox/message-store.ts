@@ -172,6 +172,9 @@ export async function releaseContactDays(
 ): Promise<void> {
   if (messageIds.length === 0) return;
   await sql`
+    with named as (
+      delete from named_days where clinic_id = ${clinicId} and message_id = any(${[...messageIds]}::uuid[])
+    )
     delete from contact_days
     where clinic_id = ${clinicId} and message_id = any(${[...messageIds]}::uuid[])`.execute(trx);
 }

@@ -156,3 +156,21 @@ export async function callForward(
     where clinic_id = ${clinicId} and id = any(${[...messageIds]}::uuid[])
       and state in ('scheduled', 'held') and next_at > ${now}`.execute(trx);
 }
+
+/** Notes whom a message names beside its patient: it is a contact of theirs too. */
+export async function bookNamed(
+  trx: Trx,
+  clinicId: string,
+  day: string,
+  contacts: readonly { messageId: string; patientId: string; purpose: string }[],
+): Promise<void> {
+  if (contacts.length === 0) return;
+  await sql`
+    insert into named_days (clinic_id, patient_id, message_id, purpose, local_day)
+    select ${clinicId}::uuid, n.patient_id, n.id, n.purpose, ${day}::date
+    from unnest(${contacts.map(({ messageId }) => messageId)}::uuid[],
+      ${contacts.map(({ patientId }) => patientId)}::uuid[], ${contacts.map(({ purpose }) => purpose)}::text[])
+      as n (id, patient_id, purpose)
+    order by n.patient_id, n.id
+    on conflict do nothing`.execute(trx);
+}

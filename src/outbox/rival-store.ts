@@ -63,12 +63,11 @@ export async function findRivals(
     )
     select m.id, m.patient_id as "patientId", m.purpose, m.priority, m.guard->>'since' as since,
       m.scheduled_at as "scheduledAt", m.next_at as "nextAt", m.expires_at as "expiresAt", m.address,
-      array(select c.address from patient_contact_points c
-        where c.clinic_id = ${clinicId} and (c.patient_id = m.patient_id or c.patient_id = (
-          select g.id from patients g
-          join patient_contact_points o on o.clinic_id = ${clinicId} and o.patient_id = g.id and o.address = m.address
-          where g.clinic_id = ${clinicId} and g.external_id = p.guardian_id and g.source = p.source
-          limit 1))) as addresses,
+      array(
+        select c.address from patient_contact_points c where c.clinic_id = ${clinicId} and c.patient_id = m.patient_id
+        union all
+        select c.address from patient_contact_points c where c.clinic_id = ${clinicId} and c.patient_id = g.id
+      ) as addresses,
       p.household, p.time_zone as "timeZone",
       coalesce((m.guard->>'sendWindow')::boolean = false, false) as "ignoresSendWindow"
     from circle
@@ -76,6 +75,10 @@ export async function findRivals(
       -- In these words for the index that holds such messages alone.
       and m.state in ('scheduled', 'held', 'retry') and m.purpose in ('care', 'marketing')
     join patients p on p.clinic_id = ${clinicId} and p.id = circle.id
+    left join patients g on g.clinic_id = ${clinicId} and g.source = p.source and g.external_id = p.guardian_id
+      and exists (
+        select from patient_contact_points c
+        where c.clinic_id = ${clinicId} and c.patient_id = g.id and c.address = m.address)
     where m.channel in ('sms', 'email', 'whatsapp', 'telegram')
       and m.next_at < ${dayEnd} and m.expires_at > greatest(m.next_at, ${now}::timestamptz)
       and (m.state <> 'held' or m.reason in ('send-window', 'lower-priority', 'daily-limit'))

@@ -22,6 +22,7 @@ export async function moveToSurvivors(
   if (pairs.length === 0) return [...patientIds];
   await movePatients(trx, clinicId, pairs, now);
   await lendArms(trx, clinicId, pairs);
+  await moveNamed(trx, clinicId, pairs);
   await moveRecalls(trx, clinicId, pairs);
   const survivors = new Map(pairs.map(({ retired, survivor }) => [retired, survivor]));
   return [...new Set(patientIds.map((id) => survivors.get(id) ?? id))].sort();
@@ -54,6 +55,20 @@ async function findMerged(
     trx,
   );
   return rows;
+}
+
+/** Who was named under either id has had that contact. */
+async function moveNamed(trx: Trx, clinicId: string, pairs: readonly MergedPair[]): Promise<void> {
+  await sql`
+    with merged as (
+      select retired, survivor from jsonb_to_recordset(${JSON.stringify(pairs)}::jsonb) as m (retired uuid, survivor uuid)
+    ), moved as (
+      delete from named_days n using merged m where n.clinic_id = ${clinicId} and n.patient_id = m.retired
+      returning m.survivor, n.message_id, n.purpose, n.local_day
+    )
+    insert into named_days (clinic_id, patient_id, message_id, purpose, local_day)
+    select ${clinicId}::uuid, survivor, message_id, purpose, local_day from moved order by survivor, message_id
+    on conflict do nothing`.execute(trx);
 }
 
 /**

@@ -21,11 +21,11 @@ const person = sql`
   p.guardian_id is not null as "hasGuardian"`;
 
 /** Whom earlier messages of a journey named beside its patient. */
-function named(clinicId: string, before = sql`true`) {
+function named(clinicId: string) {
   return sql`array(
       select distinct k.patient_id from messages f
       join messages k on k.clinic_id = ${clinicId} and k.carried_by = f.id
-      where f.clinic_id = ${clinicId} and f.journey_id = j.id and ${before})`;
+      where f.clinic_id = ${clinicId} and f.journey_id = j.id)`;
 }
 
 /** A message of an earlier journey that has not left. */
@@ -118,24 +118,23 @@ export async function findContactDays(
   clinicId: string,
   { since, firstDay, dueUpTo }: { since: string; firstDay: string; dueUpTo: Temporal.Instant },
 ): Promise<ContactDay[]> {
-  const { rows } = await sql<ContactDay & { named: string[] | null }>`
+  const { rows } = await sql<ContactDay>`
+    with booked as (
+      select d.address, d.purpose, d.local_day, d.message_id, d.outside_id from contact_days d
+      where d.clinic_id = ${clinicId} and d.local_day >= ${since}::date and d.local_day <= ${firstDay}::date
+      union all
+      select ${keyOfNamed('')} || n.patient_id, n.purpose, n.local_day, n.message_id, null from named_days n
+      where n.clinic_id = ${clinicId} and n.local_day >= ${since}::date and n.local_day <= ${firstDay}::date
+    )
     select d.address, d.purpose, d.local_day::text as day, m.priority, p.household, m.id is null as "isOutside",
       coalesce(m.journey_id || '/' || m.step, d.message_id::text, d.outside_id::text,
-        d.address || ' ' || d.purpose || ' ' || d.local_day) as contact,
-      case when j.id is not null then ${named(clinicId, sql`f.step <= m.step`)} end as named
-    from contact_days d
+        d.address || ' ' || d.purpose || ' ' || d.local_day) as contact
+    from booked d
     left join messages m on m.clinic_id = ${clinicId} and m.id = d.message_id
     left join journeys j on j.clinic_id = ${clinicId} and j.id = m.journey_id
     left join patients p on p.clinic_id = ${clinicId} and p.id = m.patient_id
-    where d.clinic_id = ${clinicId} and d.local_day >= ${since}::date
-      and (d.local_day < ${firstDay}::date
-        or (d.local_day = ${firstDay}::date and coalesce(j.due_at <= ${dueUpTo}, true)))`.execute(
-    trx,
-  );
-  return rows.flatMap(({ named, ...contact }) => [
-    contact,
-    ...(named ?? []).map((patientId) => ({ ...contact, address: keyOfNamed(patientId) })),
-  ]);
+    where d.local_day < ${firstDay}::date or coalesce(j.due_at <= ${dueUpTo}, true)`.execute(trx);
+  return rows;
 }
 
 export async function findHouseholdAddresses(
