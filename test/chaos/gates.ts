@@ -15,7 +15,6 @@ const struckShareMin = 0.5;
 
 export function gatesOfKills(
   { verdicts, kills, struck, interrupted }: ChaosResult,
-  control: ChaosResult,
   wanted: { kills: number },
 ): Gate[] {
   return [
@@ -26,8 +25,11 @@ export function gatesOfKills(
       isReached: kills >= wanted.kills && struck >= kills * struckShareMin,
     },
     ...providerNames.flatMap((provider) => gatesOfProvider(provider, verdicts[provider])),
-    ...providerNames.map((provider) => gateOfControl(provider, control.verdicts[provider])),
   ];
+}
+
+export function gatesOfControl({ verdicts }: ChaosResult): Gate[] {
+  return providerNames.map((provider) => gateOfControl(provider, verdicts[provider]));
 }
 
 const kinds: Readonly<Record<ProviderName, string>> = {

@@ -10,7 +10,7 @@ import { createProgress } from '../../src/progress.ts';
 import { formatTable } from '../../src/text-table.ts';
 import { createDatabase, type Postgres, startPostgres } from '../support/postgres-server.ts';
 import { sweepFaultPoints } from './fault-points.ts';
-import { type Gate, gatesOfKills, gatesOfSweep } from './gates.ts';
+import { type Gate, gatesOfControl, gatesOfKills, gatesOfSweep } from './gates.ts';
 import { type ChaosOptions, type ChaosResult, runChaos } from './kills.ts';
 import { naive } from './naive-contestant.ts';
 import { checkThenSend, dispatcher, type RaceResult, raceOptOuts } from './opt-out-race.ts';
@@ -63,12 +63,16 @@ const sizes = {
 process.stdout.write(`Seed ${seed}; repeat with --seed ${seed}.\n`);
 const postgres = await startPostgres();
 try {
-  const gates = [
-    ...gatesOfKills(await kill(outbox), await kill(naive), sizes),
-    ...gatesOfSweep(await sweep()),
-    ...gatesOfRaces(await race(dispatcher), await race(checkThenSend)),
-  ];
-  process.stdout.write(`\n${table(gates)}\n`);
+  // Each part takes minutes: what is known is told at once.
+  const gates: Gate[] = [];
+  const tell = (more: readonly Gate[]) => {
+    gates.push(...more);
+    process.stdout.write(`\n${table(more)}\n`);
+  };
+  tell(gatesOfKills(await kill(outbox), sizes));
+  tell(gatesOfControl(await kill(naive)));
+  tell(gatesOfSweep(await sweep()));
+  tell(gatesOfRaces(await race(dispatcher), await race(checkThenSend)));
   process.exitCode = gates.every(({ isReached }) => isReached) ? 0 : 1;
 } finally {
   postgres.stop();
