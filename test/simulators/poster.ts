@@ -10,7 +10,8 @@ export interface CallbackFaults {
 
 export interface Post {
   url: string;
-  headers: Record<string, string>;
+  /** A function where each attempt is signed anew. */
+  headers: Record<string, string> | (() => Record<string, string>);
   body: string | Buffer;
 }
 
@@ -68,7 +69,8 @@ async function deliver({ url, headers, body }: Post): Promise<void> {
     if (pauseMs > 0) await pause(pauseMs);
     try {
       const content = typeof body === 'string' ? body : new Uint8Array(body);
-      const answer = await fetch(url, { method: 'POST', headers, body: content });
+      const own = typeof headers === 'function' ? headers() : headers;
+      const answer = await fetch(url, { method: 'POST', headers: own, body: content });
       await answer.arrayBuffer();
       if (answer.ok) return;
     } catch {
