@@ -1,4 +1,4 @@
-import { addToDay, localDay, startOfDay, toInstant } from '../local-time.ts';
+import { addToDay, isBefore, localDay, startOfDay, toInstant } from '../local-time.ts';
 import { type Clinic, holidayPlaceOf, weekdays } from './clinic.ts';
 import type { Hours } from './country-policy.ts';
 import { holidayOn } from './holidays.ts';
@@ -97,8 +97,4 @@ function openingsOn(clinic: Desk, day: string): Opening[] {
     }))
     .filter(({ from, until }) => isBefore(from, until))
     .toSorted((one, other) => Temporal.Instant.compare(one.from, other.from));
-}
-
-function isBefore(one: Temporal.Instant, other: Temporal.Instant): boolean {
-  return Temporal.Instant.compare(one, other) < 0;
 }

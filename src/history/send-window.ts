@@ -1,5 +1,13 @@
 import type { Purpose } from '../database/tables.ts';
-import { addToDay, isTimeOfDay, later, localDay, startOfDay, toInstant } from '../local-time.ts';
+import {
+  addToDay,
+  isBefore,
+  isTimeOfDay,
+  later,
+  localDay,
+  startOfDay,
+  toInstant,
+} from '../local-time.ts';
 import type { EffectivePolicy } from './clinic-policy.ts';
 import type { Hours } from './country-policy.ts';
 import { type HolidayPlace, holidayOn } from './holidays.ts';
@@ -128,8 +136,4 @@ export function intersect(one: Hours, other: Hours): Hours | null {
 function boundary(day: string, time: string, zone: string): Temporal.Instant {
   if (time === endOfDay) return startOfDay(addToDay(day, 'P1D'), zone);
   return toInstant(day, time, zone);
-}
-
-function isBefore(one: Temporal.Instant, other: Temporal.Instant): boolean {
-  return Temporal.Instant.compare(one, other) < 0;
 }

@@ -1,6 +1,6 @@
 import type { Clinic } from '../history/clinic.ts';
 import { nextOpening } from '../history/send-window.ts';
-import { addToDay, earlier, localDay, startOfDay } from '../local-time.ts';
+import { addToDay, earlier, isBefore, localDay, startOfDay } from '../local-time.ts';
 import type { HeldReason, StopReason, Verdict } from './guard.ts';
 import type { GuardFacts } from './guard-store.ts';
 import { hasHours, hoursKey, sendTermsOf } from './sending-hours.ts';
@@ -200,10 +200,6 @@ function isOpenAt(
   if (!hasHours(channel)) return true;
   const terms = sendTermsOf({ purpose, patientZone: timeZone, guard }, clinic);
   return nextOpening(at, terms)?.equals(at) === true;
-}
-
-function isBefore(one: Temporal.Instant, other: Temporal.Instant): boolean {
-  return Temporal.Instant.compare(one, other) < 0;
 }
 
 function isFirstStep(facts: GuardFacts): boolean {

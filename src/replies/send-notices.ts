@@ -2,7 +2,7 @@ import type { OutboundMessage, SendOutcome } from '../channels/channel.ts';
 import type { Db, Trx } from '../database/connect.ts';
 import { withClinic } from '../database/with-clinic.ts';
 import type { Clinic } from '../history/clinic.ts';
-import { later, localDay } from '../local-time.ts';
+import { isAfter, later, localDay } from '../local-time.ts';
 import { type EffectiveChannel, effectiveChannels } from '../outbox/channel-store.ts';
 import { sendTimeoutMs } from '../outbox/claim-store.ts';
 import type { DispatchDeps } from '../outbox/dispatch.ts';
@@ -197,8 +197,4 @@ function endOf(outcome: SendOutcome | null, attempt: number, now: Temporal.Insta
   if (!mayGoAgain || attempt >= attemptsMax) return { state: 'failed', reason: error.class };
   const waitMs = Math.max(error.retryAfterMs ?? 0, retryAfterMs * attempt);
   return { state: 'waiting', nextAt: now.add({ milliseconds: waitMs }) };
-}
-
-function isAfter(one: Temporal.Instant, other: Temporal.Instant): boolean {
-  return Temporal.Instant.compare(one, other) > 0;
 }

@@ -1,5 +1,5 @@
 import type { Trx } from '../database/connect.ts';
-import { later, localDay } from '../local-time.ts';
+import { isAfter, later, localDay } from '../local-time.ts';
 import type { JourneyMessage } from '../outbox/message-store.ts';
 import { hasLeft, isWaiting, type StandingTerms, standingOf, stopOf } from './advance-journey.ts';
 import { type Answers, findAnswers } from './answers-store.ts';
@@ -14,7 +14,7 @@ import {
 } from './compare-messages.ts';
 import type { Journey } from './journey-store.ts';
 import type { Changes } from './plan-changes.ts';
-import { askConsent, isAfter, type StepTerms, toMessage } from './plan-context.ts';
+import { askConsent, type StepTerms, toMessage } from './plan-context.ts';
 import { withdraw } from './plan-occasion.ts';
 import { reachRelatives } from './reach-relatives.ts';
 import { findReachable, type ReachablePatient } from './reachable-store.ts';

@@ -12,7 +12,7 @@ import {
   setTestNow,
   type TestClock,
 } from '../history/clinic-store.ts';
-import { later } from '../local-time.ts';
+import { isBefore, later } from '../local-time.ts';
 import { type DispatchDeps, dispatchClinic } from '../outbox/dispatch.ts';
 import { reconcileClinic } from '../outbox/reconcile.ts';
 import { type DeliverDeps, deliverInTest } from '../outbox/webhooks/deliver.ts';
@@ -279,8 +279,4 @@ async function workOnce(
     if (share.remaining) moved += 1;
   }
   return moved > 0;
-}
-
-function isBefore(one: Temporal.Instant, other: Temporal.Instant): boolean {
-  return Temporal.Instant.compare(one, other) < 0;
 }

@@ -1,4 +1,5 @@
-import { type Item, isBefore } from './simulate-world.ts';
+import { isBefore } from '../local-time.ts';
+import type { Item } from './simulate-world.ts';
 
 /** What is still to be looked at on a simulated day, in the order of time. */
 

@@ -3,7 +3,7 @@ import { notFound } from '../errors.ts';
 import { formatHostId } from '../history/host-id.ts';
 import { hostIdsOf } from '../history/patient-store.ts';
 import { closingHoliday, hoursOfWeekday, nextOpening } from '../history/send-window.ts';
-import { addToDay, earlier, later, localDay, startOfDay } from '../local-time.ts';
+import { addToDay, earlier, isAfter, later, localDay, startOfDay } from '../local-time.ts';
 import { amountToMicros, formatMicros } from '../money.ts';
 import { findAnomalies } from '../outbox/anomaly-store.ts';
 import { slotsOf } from '../outbox/hold-over-capacity.ts';
@@ -21,7 +21,7 @@ import {
   type RecordedJourney,
   seeAudience,
 } from './explain-store.ts';
-import { hoursOf, isAfter, openCases, type RulesDeps, readTerms } from './plan-context.ts';
+import { hoursOf, openCases, type RulesDeps, readTerms } from './plan-context.ts';
 import type { RecallOverride } from './recall.ts';
 import { findRecalls } from './recall-store.ts';
 import { isInviting, type Rule, type RuleDefinition } from './rule.ts';

@@ -1,18 +1,11 @@
 import type { Trx } from '../database/connect.ts';
-import { localDay } from '../local-time.ts';
+import { isAfter, localDay } from '../local-time.ts';
 import { enterByDay, leftInBacklog } from './backlog.ts';
 import { type Case, type CheckTerms, type Decision, decide } from './checks.ts';
 import { addressOf, needsNoAddress, type Reachable } from './choose-contact.ts';
 import type { Forecast } from './forecast.ts';
 import { nameInHousehold } from './name-in-household.ts';
-import {
-  askConsent,
-  isAfter,
-  openCases,
-  type RulesDeps,
-  readTerms,
-  toMessage,
-} from './plan-context.ts';
+import { askConsent, openCases, type RulesDeps, readTerms, toMessage } from './plan-context.ts';
 import { reachRelatives } from './reach-relatives.ts';
 import { blockedSteps, nextItem, readWorld, type Walker } from './read-world.ts';
 import type { RecallOverride } from './recall.ts';

@@ -217,7 +217,3 @@ function afterMove(dueAt: Temporal.Instant, cancelledAt: string | undefined): Te
   if (cancelledAt === undefined) return dueAt;
   return later(dueAt, Temporal.Instant.from(cancelledAt).add({ minutes: moveMinutes, seconds: 1 }));
 }
-
-export function isAfter(one: Temporal.Instant, other: Temporal.Instant): boolean {
-  return Temporal.Instant.compare(one, other) > 0;
-}

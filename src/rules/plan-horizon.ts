@@ -1,9 +1,10 @@
 import type { Trx } from '../database/connect.ts';
 import { markReplan } from '../history/replan-store.ts';
+import { isAfter } from '../local-time.ts';
 import { horizonAt } from './horizon.ts';
 import { patientsOfEnded } from './journey-store.ts';
 import { type Planned, writePlans } from './plan-changes.ts';
-import { isAfter, keepCaseArms, openCases, type RulesDeps, readTerms } from './plan-context.ts';
+import { keepCaseArms, openCases, type RulesDeps, readTerms } from './plan-context.ts';
 import { planOccasion } from './plan-occasion.ts';
 import { findRecallsOf } from './recall-store.ts';
 import { lockRule, setPlannedThrough } from './rule-store.ts';

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { earlier, later } from '../local-time.ts';
+import { earlier, isAfter, later } from '../local-time.ts';
 import type { JourneyMessage, NewMessage } from '../outbox/message-store.ts';
 import { hasLeft, isWaiting } from './advance-journey.ts';
 import {
@@ -15,7 +15,7 @@ import { compareMessages, isReplaced, isSamePlace, replacedEnd } from './compare
 import { horizonAt } from './horizon.ts';
 import { isOpen, type Journey, type JourneyChange, type NewJourney } from './journey-store.ts';
 import type { Changes, NewPlan } from './plan-changes.ts';
-import { isAfter, toMessage } from './plan-context.ts';
+import { toMessage } from './plan-context.ts';
 
 /** What becomes of one occasion: a new journey, or changes to the one that it has. Pure. */
 

@@ -1,5 +1,5 @@
 import type { Trx } from '../database/connect.ts';
-import { earlier, later } from '../local-time.ts';
+import { earlier, isAfter, later } from '../local-time.ts';
 import { type JourneyMessage, journeyMessages, recheckHeld } from '../outbox/message-store.ts';
 import { advanceLadders, type Ladder } from './advance-ladders.ts';
 import type { Case, CheckTerms } from './checks.ts';
@@ -14,7 +14,7 @@ import {
 import { findLostReasons, type LostReason } from './lost-store.ts';
 import { moveToSurvivors } from './move-patients-store.ts';
 import { type Changes, noChanges, type Planned, writeChanges } from './plan-changes.ts';
-import { isAfter, keepCaseArms, openCases, type RulesDeps, readTerms } from './plan-context.ts';
+import { keepCaseArms, openCases, type RulesDeps, readTerms } from './plan-context.ts';
 import { considerOccasion, isBegun, lookBack, withdraw } from './plan-occasion.ts';
 import { findRecalls } from './recall-store.ts';
 import type { Rule } from './rule.ts';

@@ -3,7 +3,7 @@ import { withClinic } from '../database/with-clinic.ts';
 import { findClinic } from '../history/clinic-store.ts';
 import { rescheduleClinic } from '../history/clinic-work-store.ts';
 import { takeReplanMarks } from '../history/replan-store.ts';
-import { earlier } from '../local-time.ts';
+import { earlier, isAfter } from '../local-time.ts';
 import { admitBacklog, awaitsBacklog, recordMoved } from './backlog.ts';
 import { horizonAt, nextHorizonAt } from './horizon.ts';
 import {
@@ -13,7 +13,7 @@ import {
   patientsWithDueJourneys,
 } from './journey-store.ts';
 import type { Planned } from './plan-changes.ts';
-import { isAfter, type RulesDeps } from './plan-context.ts';
+import type { RulesDeps } from './plan-context.ts';
 import { planHorizon } from './plan-horizon.ts';
 import { planPatients } from './plan-patients.ts';
 import { listActiveRules } from './rule-store.ts';

@@ -1,5 +1,5 @@
 import { nextOpening } from '../history/send-window.ts';
-import { addToDay, earlier, startOfDay } from '../local-time.ts';
+import { addToDay, earlier, isBefore, startOfDay } from '../local-time.ts';
 import { amountToMicros } from '../money.ts';
 import { arbitrate, byRank, capTermsOf, isMinorOn, mergeHousehold } from '../outbox/arbitrate.ts';
 import { findLaterInvitations } from '../outbox/hold-invitations.ts';
@@ -24,7 +24,6 @@ import {
   type Happening,
   type Item,
   idOf,
-  isBefore,
   keyOfNamed,
   type SpentDay,
   type State,

@@ -124,7 +124,3 @@ export function idOf({ journey, step }: Item): string {
 export function keyOfNamed(patientId: string): string {
   return `named:${patientId}`;
 }
-
-export function isBefore(one: Temporal.Instant, other: Temporal.Instant): boolean {
-  return Temporal.Instant.compare(one, other) < 0;
-}

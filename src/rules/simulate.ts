@@ -1,6 +1,6 @@
-import { addToDay, localDay, startOfDay } from '../local-time.ts';
+import { addToDay, isBefore, localDay, startOfDay } from '../local-time.ts';
 import { simulateDay } from './simulate-day.ts';
-import { type Happening, isBefore, type State, type World } from './simulate-world.ts';
+import type { Happening, State, World } from './simulate-world.ts';
 
 /**
  * What leaves on coming days when nobody answers, books or changes: all rules of a clinic together, since they

@@ -3,6 +3,7 @@ import {
   addToDay,
   anchorDaysFor,
   earlier,
+  isBefore,
   isCalendarPeriod,
   later,
   localDay,
@@ -245,8 +246,4 @@ function shifted(at: Temporal.Instant, ms: number): Temporal.Instant {
 
 function offset(at: Temporal.Instant, zone: string): number {
   return at.toZonedDateTimeISO(zone).offsetNanoseconds;
-}
-
-function isBefore(one: Temporal.Instant, other: Temporal.Instant): boolean {
-  return Temporal.Instant.compare(one, other) < 0;
 }
