@@ -66,6 +66,16 @@ async function family(t: Test, settings: object = { householdMerging: true }, la
   return { owner, at, member, phone, messages };
 }
 
+interface Shown {
+  patientId: string;
+  state: string;
+  to: string | null;
+  step: number;
+}
+
+const isFirst = ({ step }: Shown) => step === 0;
+const whereTo = ({ patientId, state, to }: Shown) => [patientId, state, to];
+
 t.test('a family that is due together gets one message that names them all', async (t) => {
   const { at, member, phone, messages } = await family(t);
   await member('anna', 'Анна', '1985-03-01', phone('+79161234501'));
@@ -155,15 +165,10 @@ t.test('a child who lives elsewhere takes no place of the guardian’s household
   const elsewhere = { household: undefined, timeZone: 'Asia/Yekaterinburg' };
   await member('petr', 'Пётр', '2015-05-05', { guardianId: 'anna', ...elsewhere });
   await at('15T12:00:00');
-  t.match(
-    (await messages())
-      .filter(({ step }) => step === 0)
-      .map(({ patientId, state, to }) => [patientId, state, to]),
-    [
-      ['boris', 'delivered', '+79161234502'],
-      ['petr', 'delivered', '+79161234501'],
-    ],
-  );
+  t.match((await messages()).filter(isFirst).map(whereTo), [
+    ['boris', 'delivered', '+79161234502'],
+    ['petr', 'delivered', '+79161234501'],
+  ]);
 });
 
 t.test(
@@ -204,16 +209,11 @@ t.test(
     const elsewhere = { household: undefined, timeZone: 'Europe/Kaliningrad' };
     await member('petr', 'Пётр', '2015-05-05', { guardianId: 'anna', ...elsewhere });
     await at('15T12:00:00');
-    t.match(
-      (await messages())
-        .filter(({ step }) => step === 0)
-        .map(({ patientId, state, to }) => [patientId, state, to]),
-      [
-        ['anna', 'suppressed', '+79161234501'],
-        ['boris', 'delivered', '+79161234502'],
-        ['petr', 'delivered', '+79161234501'],
-      ],
-    );
+    t.match((await messages()).filter(isFirst).map(whereTo), [
+      ['anna', 'suppressed', '+79161234501'],
+      ['boris', 'delivered', '+79161234502'],
+      ['petr', 'delivered', '+79161234501'],
+    ]);
   },
 );
 
@@ -274,6 +274,37 @@ t.test(
     ]);
   },
 );
+
+for (const isMerged of [false, true])
+  t.test(
+    `who was named this morning is not written to at noon${isMerged ? ', under the id that took theirs either' : ''}`,
+    async (t) => {
+      const caps = { perDay: 1, perWeek: 7, household: { perDay: 5, perWeek: 20 } };
+      const { owner, at, member, phone, messages } = await family(t, {
+        ...{ householdMerging: true, caps },
+      });
+      const noon = { ...recall, name: 'Noon', sendAt: '12:00', priority: 40 };
+      const { body } = await owner.post('/v1/rules', { ...noon, steps: recall.steps.slice(0, 1) });
+      await owner.post(`/v1/rules/${body.id}/activate`);
+      await member('boris', 'Борис', '1984-03-01', phone('+79161234502'));
+      await member('anna', 'Анна', '1985-03-01', phone('+79161234501'));
+      await at('15T07:30:00');
+      if (isMerged) {
+        const person = { name: { given: 'Анна' }, birthDate: '1985-03-01', household: 'h1' };
+        const consent = { care: { sms: 'granted' } };
+        await owner.put('/v1/patients/anna-2', { ...person, consent, ...phone('+79161234501') });
+        const event = { id: 'm1', type: 'patient.merged', occurredAt: '2026-01-15T07:30:00Z' };
+        await owner.post('/v1/events', { ...event, data: { id: 'anna', into: 'anna-2' } });
+      }
+      await at('15T18:00:00');
+      t.same(
+        (await messages())
+          .filter(({ state }) => state === 'delivered')
+          .map(({ to, text }) => [to, text]),
+        [['+79161234502', 'Борис и Анна, приглашаем на осмотр']],
+      );
+    },
+  );
 
 t.test('a guardian who said stop is not written to for the children', async (t) => {
   const { owner, at, member, messages } = await family(t, {});

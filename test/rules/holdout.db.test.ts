@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import t from 'tap';
 import { random } from '../../bench/random.ts';
 import { withClinic } from '../../src/database/with-clinic.ts';
-import { returnsReport } from '../../src/reports/returns-report-store.ts';
+import { type ReturnsReport, returnsReport } from '../../src/reports/returns-report-store.ts';
 import { explainRule } from '../../src/rules/explain.ts';
 import { previewRule } from '../../src/rules/preview.ts';
 import { deleteRule, updateRule } from '../../src/rules/rule-store.ts';
@@ -27,6 +27,13 @@ function armsOf(clinic: RulesClinic): Promise<Kept[]> {
     );
     return rows;
   });
+}
+
+/** When all windows are over. */
+function reportOf(clinic: RulesClinic): Promise<ReturnsReport> {
+  const asOf = Temporal.Instant.from('2026-07-01T00:00:00Z');
+  const reported = { id: clinic.id, timeZone: 'UTC', currency: 'KZT' };
+  return withClinic(clinic.db, clinic.id, (trx) => returnsReport(trx, reported, {}, asOf));
 }
 
 const steps = [{ channels: ['sms', 'inbox'], template: 'care' }] as const;
@@ -159,14 +166,7 @@ t.test('who is held out and booked stays held out when that appointment is misse
   const planned = await clinic.plan('2026-03-03T17:30:00Z');
   t.match(planned, { planned: 0, suppressed: 0 }, 'and that is all');
   await clinic.send('2026-03-04T00:00:00Z');
-  const report = await withClinic(clinic.db, clinic.id, (trx) =>
-    returnsReport(
-      trx,
-      { id: clinic.id, timeZone: 'UTC', currency: 'KZT' },
-      {},
-      Temporal.Instant.from('2026-07-01T00:00:00Z'),
-    ),
-  );
+  const report = await reportOf(clinic);
   const { journeys: written, holdout, uplift } = report.data[0] ?? {};
   t.same({ written, holdout, uplift }, { written: 30 - out.length, holdout: 0, uplift: null });
 });
@@ -190,14 +190,7 @@ t.test(
     await clinic.plan('2026-03-05T16:00:00Z');
     const journeys = await clinic.journeys();
     t.equal(journeys.filter(({ reason }) => reason === 'visited').length, comers.length);
-    const report = await withClinic(clinic.db, clinic.id, (trx) =>
-      returnsReport(
-        trx,
-        { id: clinic.id, timeZone: 'UTC', currency: 'KZT' },
-        {},
-        Temporal.Instant.from('2026-07-01T00:00:00Z'),
-      ),
-    );
+    const report = await reportOf(clinic);
     const { journeys: written, holdout, uplift } = report.data[0] ?? {};
     t.same(
       { all: (written ?? 0) + (holdout ?? 0), uplift },
@@ -240,14 +233,7 @@ t.test(
     );
     for (const patientId of ids.slice(known.length))
       await makeVisit(clinic.db, clinic.id, { patientId, at: '2026-03-10T15:00:00Z' });
-    const report = await withClinic(clinic.db, clinic.id, (trx) =>
-      returnsReport(
-        trx,
-        { id: clinic.id, timeZone: 'UTC', currency: 'KZT' },
-        {},
-        Temporal.Instant.from('2026-07-01T00:00:00Z'),
-      ),
-    );
+    const report = await reportOf(clinic);
     const { journeys: written = 0, holdout = 0, uplift } = report.data[0] ?? {};
     t.ok(written > 5 && holdout > 5, `${written} were written to, ${holdout} held out`);
     t.equal(written + holdout, known.length);
@@ -301,14 +287,7 @@ t.test('the uplift of a simulated clinic lies in the interval that is reported',
   await clinic.plan(now);
   await clinic.send('2026-03-03T23:00:00Z');
   await bringBack(clinic);
-  const report = await withClinic(clinic.db, clinic.id, (trx) =>
-    returnsReport(
-      trx,
-      { id: clinic.id, timeZone: 'UTC', currency: 'KZT' },
-      {},
-      Temporal.Instant.from('2026-07-01T00:00:00Z'),
-    ),
-  );
+  const report = await reportOf(clinic);
   t.equal(report.data.length, cohorts);
   const truth = treatedChance - naturalChance;
   const within = report.data.filter(
