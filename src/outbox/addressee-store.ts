@@ -14,12 +14,15 @@ const addressColumns = {
   telegram: 'p.telegram_address',
 } as const;
 
-/** How a patient is spoken to on a channel, for previews; null where there is no such patient. */
+/**
+ * How a patient is spoken to on a channel, for previews; null where there is no such patient.
+ * @param way an address that is not their own, such as a guardian's, stands for theirs.
+ */
 export async function findAddressee(
   trx: Trx,
   clinicId: string,
   patientId: string,
-  channel: Channel,
+  { channel, address = null }: { channel: Channel; address?: string | null },
 ): Promise<FoundAddressee | null> {
   const column =
     channel in addressColumns ? addressColumns[channel as keyof typeof addressColumns] : null;
@@ -28,7 +31,9 @@ export async function findAddressee(
     .leftJoin('contact_points as c', (join) =>
       join
         .onRef('c.clinic_id', '=', 'p.clinic_id')
-        .onRef('c.address', '=', column ?? 'p.sms_address'),
+        .on('c.address', '=', (eb) =>
+          eb.fn.coalesce(eb.val(address), eb.ref(column ?? 'p.sms_address')),
+        ),
     )
     .select([
       'p.family',

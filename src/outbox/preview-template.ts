@@ -10,7 +10,7 @@ import { type FoundAddressee, findAddressee } from './addressee-store.ts';
 import { type ChannelDeps, effectiveChannels } from './channel-store.ts';
 import { type Meetings, readMeetings } from './meeting-store.ts';
 import { priceOf } from './price.ts';
-import { bodyFor, linkFor, renderMessage } from './render-message.ts';
+import { type Addressee, bodyFor, linkFor, renderMessage } from './render-message.ts';
 import type { TemplateBody } from './template.ts';
 import { unmetDemands } from './template-demands.ts';
 import { lintText } from './template-lint.ts';
@@ -25,6 +25,10 @@ export interface PreviewTerms {
   language?: string;
   /** Ours; without it the text speaks to a patient who is made up. */
   patientId?: string;
+  /** Where it would go, if that is not the patient's own. */
+  address?: string | null;
+  /** Who else is meant, in the order in which they are named. */
+  named?: readonly string[];
 }
 
 export interface TemplatePreview {
@@ -52,10 +56,16 @@ export async function previewTemplate(
   const addressee =
     terms.patientId === undefined
       ? madeUp(terms.language ?? clinic.language)
-      : await findAddressee(trx, clinic.id, terms.patientId, terms.channel);
+      : await findAddressee(trx, clinic.id, terms.patientId, terms);
   if (addressee === null) return null;
+  const named: Addressee[] = [];
+  for (const id of terms.named ?? []) {
+    const other = await findAddressee(trx, clinic.id, id, terms);
+    if (other !== null) named.push(other);
+  }
   const message = {
     ...addressee,
+    named,
     id: uuidv7(now),
     channel: terms.channel,
     body: null,

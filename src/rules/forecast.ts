@@ -200,6 +200,8 @@ export interface Tally {
 
 export interface Planned extends Contact {
   patientId: string;
+  /** Who else is meant by it. */
+  named: readonly string[];
   step: number;
   at: Temporal.Instant;
 }
@@ -271,7 +273,7 @@ function stepsOf(judged: Judged, terms: CheckTerms, upTo: Temporal.Instant): Pla
   let contacts = choice.contacts.filter((_contact, index) => blocks[index] === undefined);
   for (;;) {
     for (const contact of contacts)
-      planned.push({ ...contact, patientId: occasion.patientId, step, at });
+      planned.push({ ...contact, patientId: occasion.patientId, named: [], step, at });
     const next = definition.steps[step + 1];
     if (next === undefined) return planned;
     const { patientZone } = occasion;
@@ -310,11 +312,10 @@ export async function priceWays(
   const ids = await hostIdsOf(trx, clinic.id, patientIds);
   for (const { count, some } of ways.values()) {
     let seen = 0;
-    for (const { patientId, channel, step, at } of some) {
+    for (const { step, at, ...about } of some) {
+      const { patientId, channel } = about;
       const template = templates.get(rule.definition.steps[step]?.template ?? '');
-      const shown =
-        template &&
-        (await previewTemplate(deps, trx, clinic, template, { channel, patientId }, at));
+      const shown = template && (await previewTemplate(deps, trx, clinic, template, about, at));
       if (!shown) continue;
       seen += parseMicros(shown.cost?.amount ?? '0') ?? 0;
       for (const warning of shown.warnings) warnings.add(warning);

@@ -70,12 +70,12 @@ async function tallyForeseen(
       if (isDueThen && reason !== null) addTo(suppressed, reason);
       continue;
     }
-    const { at } = happening;
+    const { at, named } = happening;
     if (!isWithin(at, window)) continue;
     if (item.isFirst) recipients += 1;
     addTo(days, localDay(at, terms.clinic.timeZone));
     for (const contact of item.contacts)
-      addToWay(ways, { ...contact, patientId: item.patientId, step: item.step, at });
+      addToWay(ways, { ...contact, named, patientId: item.patientId, step: item.step, at });
   }
   const holdout = suppressed.get('holdout') ?? 0;
   const priced = await priceWays(deps, trx, forecast, ways);

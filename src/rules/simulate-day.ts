@@ -199,7 +199,7 @@ function mergeFamily(family: readonly Candidate[], round: Round, today: Day): vo
     .filter(
       ({ item }) =>
         isKin(item) &&
-        !unfitReasons.includes(item.waits ?? '') &&
+        !isUnfit(item, round.now) &&
         !isBooked(item, round.now) &&
         !isInvited(item, today),
     );
@@ -261,6 +261,11 @@ function mayMerge(item: Item): boolean {
     item.guard.anchor?.kind !== 'appointment' &&
     !definition.sensitive
   );
+}
+
+/** Until its rule is asked again, what it may send keeps it from being named too. */
+function isUnfit({ waits, at }: Item, now: Temporal.Instant): boolean {
+  return waits !== null && unfitReasons.includes(waits) && isBefore(now, at);
 }
 
 /** Until that appointment is over nobody speaks for them. */
@@ -415,9 +420,10 @@ function* leaveAll(round: Round, today: Day): Generator<Happening> {
   for (const candidate of goersOf(round)) {
     const { item } = candidate;
     const absorbed = (companions.get(candidate) ?? []).map((each) => each.item);
+    const named = namedIn(item, absorbed);
     left.add(idOf(item));
-    const next = leave(item, absorbed, now, today);
-    yield { kind: 'left', item, at: now };
+    const next = leave(item, named, now, today);
+    yield { kind: 'left', item, named, at: now };
     for (const each of absorbed) yield { kind: 'absorbed', item: each, at: now };
     if (next !== null) yield* enter(next, today);
   }
@@ -453,16 +459,22 @@ function waitingFor(item: Item, { reason, until }: { reason: string; until: Temp
   return { ...item, at: until, waits: reason };
 }
 
+/** Whom it names beside its patient, in that order. */
+function namedIn({ patientId, named }: Item, absorbed: readonly Item[]): readonly string[] {
+  const people = new Set([...absorbed.map((each) => each.patientId), ...named]);
+  people.delete(patientId);
+  return [...people];
+}
+
 /** Books what left. @returns the next step of its journey. */
 function leave(
   item: Item,
-  absorbed: readonly Item[],
+  named: readonly string[],
   now: Temporal.Instant,
   { day, world, state }: Day,
 ): Item | null {
   const { definition, id: ruleId } = item.rule;
   const { purpose, priority } = definition;
-  const named = [...new Set([...item.named, ...absorbed.map(({ patientId }) => patientId)])];
   const book = (address: string) => {
     const booked = state.books.get(address) ?? [];
     const { household } = item;

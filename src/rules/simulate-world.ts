@@ -36,9 +36,9 @@ export interface Item {
   waits: string | null;
 }
 
-/** What leaves, or what an item ends with. */
+/** What leaves, with whom it names beside its patient, or what an item ends with. */
 export type Happening =
-  | { kind: 'left'; item: Item; at: Temporal.Instant }
+  | { kind: 'left'; item: Item; named: readonly string[]; at: Temporal.Instant }
   /** Named in another's message. */
   | { kind: 'absorbed'; item: Item; at: Temporal.Instant }
   | { kind: 'ended'; item: Item; reason: string; at: Temporal.Instant }

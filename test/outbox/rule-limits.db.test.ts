@@ -229,6 +229,40 @@ t.test(
   },
 );
 
+for (const { tariff, state } of [
+  { tariff: '0.08', state: 'held budget' },
+  { tariff: '0.01', state: 'sent' },
+]) {
+  t.test(
+    `who is due first keeps ${tariff} of the last 0.10 for a letter: a text of 0.05 is ${state}`,
+    async (t) => {
+      const clinic = await outboxClinic(t);
+      const ruleId = await addRule(clinic, { budget: { amount: '0.10', per: 'P30D' } });
+      const email = { clinic_id: clinic.clinicId, channel: 'email', provider: 'smtp' } as const;
+      await clinic.in((trx) =>
+        trx
+          .insertInto('channels')
+          .values({
+            ...{ ...email, enabled: true, updated_at: noon, limits: '{}' },
+            tariff: JSON.stringify({ default: tariff }),
+          })
+          .execute(),
+      );
+      const soon = noon.add({ minutes: 10 });
+      const waits = {
+        state: 'held',
+        reason: 'budget',
+        scheduledAt: soon,
+        channel: 'email',
+      } as const;
+      await addDue(clinic, ruleId, 30, { message: waits });
+      const second = await addDue(clinic, ruleId, 20);
+      await run(clinic);
+      t.same(await statesOf(clinic, [second]), [state]);
+    },
+  );
+}
+
 t.test('what was sent before the rule had limits counts toward them', async (t) => {
   const clinic = await outboxClinic(t);
   const ruleId = await addRule(clinic, {});

@@ -2,6 +2,7 @@ import t, { type Test } from 'tap';
 import { withClinic } from '../../src/database/with-clinic.ts';
 import { addToRuleDays } from '../../src/outbox/rule-days-store.ts';
 import { testApi } from '../support/api.ts';
+import { recallClinics } from './recall-clinic.ts';
 
 /** So many patients who are due tomorrow, in a clinic where an sms costs ten. */
 async function clinicWithDue(t: Test, count: number, limits?: object) {
@@ -85,4 +86,32 @@ t.test('a preview of today tells of who was due this morning and has no phone', 
   const today = { from: '2026-03-03', to: '2026-03-03' };
   const { body } = await owner.post(`/v1/rules/${id}/preview`, today);
   t.match(body, { recipients: 0, suppressed: { 'no-contact-point': 1 } });
+});
+
+t.test('who waited for a budget may be named at home once their own day has begun', async (t) => {
+  const clinic = await recallClinics(t)({ now: '2026-03-02T12:00:00Z', timeZone: 'Etc/GMT+6' });
+  await clinic.must(clinic.patch('/v1/clinic', { householdMerging: true }));
+  const sms = { provider: 'smsc', credentials: { apiKey: 'k' }, tariff: { default: '10' } };
+  await clinic.must(clinic.put('/v1/channels/sms', sms));
+  await clinic.patient('Eva', { tags: ['limited'] });
+  await clinic.patient('Luis', { tags: ['limited'], household: 'h' });
+  await clinic.patient('Ana', { household: 'h', timeZone: 'Etc/GMT-1' });
+  await clinic.visit('e', 'Eva', '2026-03-01T16:00:00Z');
+  await clinic.visit('l', 'Luis', '2026-03-01T17:00:00Z');
+  await clinic.visit('a', 'Ana', '2026-03-02T08:30:00Z');
+  const recall = { trigger: { type: 'visit', after: 'PT24H' } };
+  const isLimited = { tags: ['limited'] };
+  const limits = { budget: { amount: '10.00', per: 'P7D' } };
+  const limited = await clinic.rule({ ...recall, audience: isLimited, limits });
+  const open = await clinic.rule({ ...recall, audience: { not: isLimited } });
+  await clinic.at('2026-03-02T20:00:00Z');
+  t.same(await clinic.sent(), ['Eva 2026-03-02T16:00']);
+  const days = { from: '2026-03-02', to: '2026-03-03' };
+  const preview = (id: string) => clinic.must(clinic.post(`/v1/rules/${id}/preview`, days));
+  t.match(await preview(limited), { recipients: 0, suppressed: { household: 1 } });
+  const text = 'Hello Ana and Luis';
+  t.match(await preview(open), { recipients: 1, samples: [{ patientId: 'Ana', text }] });
+  await clinic.at('2026-03-04T05:00:00Z');
+  t.same(await clinic.sent(), ['Eva 2026-03-02T16:00', 'Ana 2026-03-03T08:30']);
+  t.match(await clinic.messages(`&patientId=Ana`), [{ text }]);
 });
