@@ -23,8 +23,6 @@ export type Reachable = Pick<
 > & {
   /** The person whose contact points these are, where that is not the patient. */
   throughId?: string | null;
-  /** The patient's own, where these are another's. */
-  ownAddresses?: readonly string[];
   /** All of each person whose contact points these are. */
   throughAddresses?: readonly (readonly string[])[];
 };

@@ -14,7 +14,7 @@ import type { Rule } from './rule.ts';
 import { listActiveRules } from './rule-store.ts';
 import { streamOccasions } from './selection-store.ts';
 import { simulate } from './simulate.ts';
-import { findOpenLadders, findWaitingMessages } from './simulate-store.ts';
+import { findOpenLadders, findPatientAddresses, findWaitingMessages } from './simulate-store.ts';
 import type { Happening, Item } from './simulate-world.ts';
 
 /**
@@ -74,6 +74,7 @@ export async function foresee(
   }
   await gatherWaiting(trx, rules, terms, from, gathered);
   await gatherNamed(trx, terms, gathered);
+  gathered.items = await withAddresses(trx, clinic.id, gathered.items);
   const blocked = await blockedSteps(trx, terms, gathered);
   const world = await readWorld(deps, trx, terms, { from, upTo: window.upTo }, gathered, blocked);
   const { refused, backlog } = gathered;
@@ -191,6 +192,12 @@ async function gatherNamed(
   }
 }
 
+async function withAddresses(trx: Trx, clinicId: string, items: readonly Item[]): Promise<Item[]> {
+  const patientIds = items.map(({ patientId }) => patientId);
+  const addresses = await findPatientAddresses(trx, clinicId, patientIds);
+  return items.map((item) => ({ ...item, addresses: addresses.get(item.patientId) ?? [] }));
+}
+
 function addDue(
   asked: Case,
   decision: Decision,
@@ -247,16 +254,11 @@ function dueItem(asked: Case, decision: Decision, terms: CheckTerms): Item {
   };
 }
 
+/** The patient's own are read at the end, for all at once. */
 function addressesOf({
-  ownAddresses,
   throughAddresses = [],
-  sms,
-  email,
-  whatsapp,
-  telegram,
 }: Reachable): Pick<Item, 'addresses' | 'throughAddresses'> {
-  const own = ownAddresses ?? [sms, email, whatsapp, telegram];
-  return { addresses: [...new Set(own.filter((each) => each !== null))], throughAddresses };
+  return { addresses: [], throughAddresses };
 }
 
 /** Reasons that pass by themselves, day by day. */

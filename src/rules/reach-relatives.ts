@@ -54,7 +54,6 @@ function through<Given extends Dependent>(
   const other = relatives.find(({ id }) => id === throughId);
   return {
     ...person,
-    ownAddresses: channels.flatMap((channel) => person[channel] ?? []),
     throughAddresses: relatives
       .filter(({ id }) => reached.some((each) => each.throughId === id))
       .map(({ addresses }) => addresses),

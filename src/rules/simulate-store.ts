@@ -137,6 +137,19 @@ export async function findContactDays(
   return rows;
 }
 
+/** All of each patient's addresses, also those that no message would use. */
+export async function findPatientAddresses(
+  trx: Trx,
+  clinicId: string,
+  patientIds: readonly string[],
+): Promise<Map<string, string[]>> {
+  const { rows } = await sql<{ id: string; addresses: string[] }>`
+    select c.patient_id as id, array_agg(c.address) as addresses from patient_contact_points c
+    where c.clinic_id = ${clinicId} and c.patient_id = any(${[...new Set(patientIds)]}::uuid[])
+    group by c.patient_id`.execute(trx);
+  return new Map(rows.map(({ id, addresses }) => [id, addresses]));
+}
+
 export async function findHouseholdAddresses(
   trx: Trx,
   clinicId: string,

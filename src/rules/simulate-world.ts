@@ -26,7 +26,7 @@ export interface Item {
   guard: Guard;
   patientZone: string | null;
   household: string | null;
-  /** The patient's own. */
+  /** All of the patient's own. */
   addresses: readonly string[];
   /** Of each person who may be written to in the patient's place. */
   throughAddresses: readonly (readonly string[])[];

@@ -115,3 +115,21 @@ t.test('who waited for a budget may be named at home once their own day has begu
   t.same(await clinic.sent(), ['Eva 2026-03-02T16:00', 'Ana 2026-03-03T08:30']);
   t.match(await clinic.messages(`&patientId=Ana`), [{ text }]);
 });
+
+t.test('a number that a patient has besides is foreseen to count for them too', async (t) => {
+  const clinic = await recallClinics(t)({ now: '2026-03-02T12:00:00Z' });
+  await clinic.must(clinic.patch('/v1/clinic', { caps: { perDay: 1, perWeek: 3 } }));
+  const [own, shared] = ['+525512370001', '+525512370002'].map((value) => ({
+    ...{ system: 'phone', use: 'mobile', value },
+  }));
+  await clinic.patient('Ana', { telecom: [shared] });
+  await clinic.patient('Luis', { telecom: [own, { ...shared, use: 'home' }] });
+  await clinic.visit('a', 'Ana', '2026-03-02T16:00:00Z');
+  await clinic.visit('l', 'Luis', '2026-03-02T17:00:00Z');
+  const id = await clinic.rule({ trigger: { type: 'visit', after: 'PT24H' } });
+  const day = { from: '2026-03-03', to: '2026-03-03' };
+  const foreseen = await clinic.must(clinic.post(`/v1/rules/${id}/preview`, day));
+  t.match(foreseen, { recipients: 1, suppressed: { 'frequency-cap': 1 } });
+  await clinic.at('2026-03-03T22:00:00Z');
+  t.same(await clinic.sent(), ['Ana 2026-03-03T16:00']);
+});
