@@ -114,7 +114,14 @@ function judgeHours(facts: GuardFacts, terms: JudgeTerms): Verdict | null {
   return { state: 'held', reason: reasonAtNight(facts, terms), until: opening };
 }
 
-const reasonsOfDay: readonly HeldReason[] = ['frequency-cap', 'lower-priority', 'daily-limit'];
+const reasonsOfDay: readonly HeldReason[] = [
+  'frequency-cap',
+  'lower-priority',
+  'daily-limit',
+  'budget',
+  'capacity',
+  'anomaly',
+];
 
 /** What a day had no place for waits for that reason until the day is over, whatever has it looked at by night. */
 function reasonAtNight(

@@ -1,21 +1,23 @@
 import type { Channel } from '../channels/channel.ts';
-import { wordSms } from '../channels/sms-wording.ts';
 import type { Trx } from '../database/connect.ts';
 import type { Clinic } from '../history/clinic.ts';
-import { clinicPolicy } from '../history/clinic-policy.ts';
 import { formatMicros } from '../money.ts';
 import { callingCode } from '../phone.ts';
 import { uuidv7 } from '../uuid.ts';
-import { type FoundAddressee, findAddressee } from './addressee-store.ts';
-import { type ChannelDeps, effectiveChannels } from './channel-store.ts';
-import { type Meetings, readMeetings } from './meeting-store.ts';
+import { findCountries, findPeople, type PersonOnFile } from './addressee-store.ts';
+import { type ChannelDeps, type EffectiveChannel, effectiveChannels } from './channel-store.ts';
+import { type Meetings, readMeetings, type Spoken } from './meeting-store.ts';
 import { priceOf } from './price.ts';
-import { type Addressee, bodyFor, linkFor, renderMessage } from './render-message.ts';
-import type { TemplateBody } from './template.ts';
-import { unmetDemands } from './template-demands.ts';
-import { lintText } from './template-lint.ts';
-import type { Template } from './template-store.ts';
+import {
+  type Addressee,
+  bodyFor,
+  linkFor,
+  renderMessage,
+  speaksOfMeeting,
+} from './render-message.ts';
+import type { PickedBody, Template } from './template-store.ts';
 import { primaryPart } from './template-values.ts';
+import { adviceOn } from './template-warnings.ts';
 
 /** What a template says to somebody, and what it would cost; nothing is sent. */
 
@@ -25,10 +27,22 @@ export interface PreviewTerms {
   language?: string;
   /** Ours; without it the text speaks to a patient who is made up. */
   patientId?: string;
-  /** Where it would go, if that is not the patient's own. */
+}
+
+/** A message to be. */
+export interface TextAsk {
+  template: Template;
+  channel: Channel;
+  /** Ours. */
+  patientId: string;
+  /** Where it would go, and whose that is, if not the patient's own. */
   address?: string | null;
+  throughId?: string | null;
   /** Who else is meant, in the order in which they are named. */
   named?: readonly string[];
+  /** What it speaks of; the last visit and the next appointment if absent. */
+  anchor?: Spoken['anchor'];
+  at: Temporal.Instant;
 }
 
 export interface TemplatePreview {
@@ -50,43 +64,151 @@ export async function previewTemplate(
   trx: Trx,
   clinic: Clinic,
   template: Template,
-  terms: PreviewTerms,
+  { channel, patientId, language = clinic.language }: PreviewTerms,
   now: Temporal.Instant,
 ): Promise<TemplatePreview | null> {
-  const addressee =
-    terms.patientId === undefined
-      ? madeUp(terms.language ?? clinic.language)
-      : await findAddressee(trx, clinic.id, terms.patientId, terms);
-  if (addressee === null) return null;
-  const named: Addressee[] = [];
-  for (const id of terms.named ?? []) {
-    const other = await findAddressee(trx, clinic.id, id, terms);
-    if (other !== null) named.push(other);
+  if (patientId !== undefined) {
+    const asks = [{ template, channel, patientId, at: now }];
+    const [preview = null] = await previewTexts(deps, trx, clinic, asks);
+    return preview;
   }
-  const message = {
-    ...addressee,
-    named,
-    id: uuidv7(now),
-    channel: terms.channel,
-    body: null,
-    expiresAt: now.add({ hours: 24 }),
-  };
-  const picked = bodyFor(message, template, clinic);
-  const meetings =
-    terms.patientId === undefined
-      ? madeUpMeetings(clinic, now)
-      : await meetingsOf(trx, clinic, terms.patientId, now);
-  const rendered = renderMessage(deps, clinic, message, picked, meetings, now);
+  const about = { ...madeUp(language), named: [], address: null, country: null };
   const channels = await effectiveChannels(deps, trx, clinic);
-  const channel = channels.get(terms.channel);
+  const message = toMessage({ template, channel, at: now }, about, clinic);
+  return show({ deps, clinic, channels }, message, madeUpMeetings(clinic, now));
+}
+
+/** So many at once, so that others are served between. */
+const batchMax = 500;
+
+/** In the same order; null for whoever is not there. */
+export async function previewTexts(
+  deps: ChannelDeps,
+  trx: Trx,
+  clinic: Clinic,
+  asks: readonly TextAsk[],
+): Promise<(TemplatePreview | null)[]> {
+  const channels = await effectiveChannels(deps, trx, clinic);
+  const previews: (TemplatePreview | null)[] = [];
+  for (let at = 0; at < asks.length; at += batchMax) {
+    const messages = await wordAll(trx, clinic, asks.slice(at, at + batchMax));
+    const meetings = await meetingsOf(trx, clinic, messages);
+    for (const message of messages)
+      previews.push(message && show({ deps, clinic, channels }, message, meetings.get(message.id)));
+  }
+  return previews;
+}
+
+/** Whom a text speaks to, and where it goes. */
+interface About extends Addressee {
+  named: Addressee[];
+  address: string | null;
+  country: string | null;
+}
+
+interface Message extends About, Pick<TextAsk, 'template' | 'channel' | 'at'> {
+  id: string;
+  body: null;
+  picked: PickedBody | null;
+  expiresAt: Temporal.Instant;
+}
+
+type Asked = Pick<TextAsk, 'patientId' | 'anchor'>;
+
+function toMessage(
+  { template, channel, at }: Pick<TextAsk, 'template' | 'channel' | 'at'>,
+  about: About,
+  clinic: Clinic,
+): Message {
+  const picked = bodyFor({ ...about, channel }, template, clinic);
+  const expiresAt = at.add({ hours: 24 });
+  return { ...about, id: uuidv7(at), body: null, template, channel, at, picked, expiresAt };
+}
+
+async function wordAll(
+  trx: Trx,
+  clinic: Clinic,
+  asks: readonly TextAsk[],
+): Promise<((Message & Asked) | null)[]> {
+  const ids = asks.flatMap(({ patientId, throughId, named = [] }) => [
+    patientId,
+    ...(throughId == null ? [] : [throughId]),
+    ...named,
+  ]);
+  const people = await findPeople(trx, clinic.id, [...new Set(ids)]);
+  const ways = asks.map((ask) => wayOf(ask, people));
+  const addresses = new Set(ways.flatMap((way) => way?.address ?? []));
+  const countries = await findCountries(trx, clinic.id, [...addresses]);
+  return asks.map((ask, at) => {
+    const way = ways[at];
+    if (way == null) return null;
+    const { patientId, anchor, named = [] } = ask;
+    const about = {
+      ...way,
+      named: named.flatMap((id) => people.get(id) ?? []),
+      country: countries.get(way.address ?? '') ?? null,
+    };
+    return { ...toMessage(ask, about, clinic), patientId, anchor };
+  });
+}
+
+const personalChannels = ['sms', 'email', 'whatsapp', 'telegram'] as const;
+
+/** Whoever is written to in a patient's place is written to in their own language. */
+function wayOf(
+  { channel, patientId, address: given = null, throughId = null }: TextAsk,
+  people: ReadonlyMap<string, PersonOnFile>,
+): (Addressee & { address: string | null }) | null {
+  const person = people.get(patientId);
+  if (person === undefined) return null;
+  const personal = personalChannels.find((each) => each === channel);
+  const own = personal === undefined ? null : person[personal];
+  const address = personal === undefined ? null : (given ?? own);
+  const other = address === own || throughId === null ? undefined : people.get(throughId);
+  return { ...person, language: other?.language ?? person.language, address };
+}
+
+/** What those texts speak of that speak of a meeting. */
+async function meetingsOf(
+  trx: Trx,
+  clinic: Clinic,
+  messages: readonly ((Message & Asked) | null)[],
+): Promise<Map<string, Meetings>> {
+  const speaking = messages.flatMap((message) =>
+    message?.picked && speaksOfMeeting(message.picked) ? message : [],
+  );
+  const found = new Map<string, Meetings>();
+  for (const [nanoseconds, group] of Map.groupBy(speaking, ({ at }) => at.epochNanoseconds)) {
+    const at = Temporal.Instant.fromEpochNanoseconds(nanoseconds);
+    const spoken = group.map(({ id, patientId, anchor }) => ({ id, patientId, anchor }));
+    const read = await readMeetings(trx, clinic.id, spoken, clinic.timeZone, at);
+    for (const [id, meetings] of read) found.set(id, meetings);
+  }
+  return found;
+}
+
+interface ShowTerms {
+  deps: ChannelDeps;
+  clinic: Clinic;
+  channels: ReadonlyMap<Channel, EffectiveChannel>;
+}
+
+function show(
+  { deps, clinic, channels }: ShowTerms,
+  message: Message,
+  meetings: Meetings | undefined,
+): TemplatePreview {
+  const { template, picked, at } = message;
+  const rendered = renderMessage(deps, clinic, message, picked, meetings, at);
   if (!rendered.ok) return { ...nothing, warnings: [rendered.reason] };
-  const unsubscribeUrl = linkFor(deps, clinic, message, 'unsubscribe', now);
+  const channel = channels.get(message.channel);
+  const unsubscribeUrl = linkFor(deps, clinic, message, 'unsubscribe', at);
   const prepared = channel?.adapter.prepare(
     {
       id: message.id,
       clientRef: message.id,
       purpose: template.purpose,
-      to: addressee.address ?? callingCode(clinic.country) ?? '',
+      to: message.address ?? callingCode(clinic.country) ?? '',
       content: rendered.content,
       template: {
         name: template.name,
@@ -99,11 +221,11 @@ export async function previewTemplate(
     channel.config,
   );
   const micros =
-    channel && prepared ? priceOf(channel.tariff, addressee.country, prepared.segments) : null;
-  const body = template.bodies[terms.channel]?.[rendered.language ?? ''];
+    channel && prepared ? priceOf(channel.tariff, message.country, prepared.segments) : null;
+  const body = template.bodies[message.channel]?.[rendered.language ?? ''];
   const { subject, text, html } = rendered.content;
   const read = [subject, text, html].join('\n');
-  const advice = body ? adviceOn(body, read, template.purpose, terms.channel, clinic, deps) : [];
+  const advice = body ? adviceOn(body, read, template.purpose, message.channel, clinic, deps) : [];
   return {
     subject: rendered.content.subject ?? null,
     text: rendered.content.text,
@@ -129,77 +251,7 @@ const nothing: Omit<TemplatePreview, 'warnings'> = Object.freeze({
   cost: null,
 });
 
-/** What the clinic's country asks of a body that lacks it, and what nobody should be sent. */
-function adviceOn(
-  body: TemplateBody,
-  read: string,
-  purpose: Template['purpose'],
-  channel: Channel,
-  clinic: Clinic,
-  { publicUrl }: Pick<ChannelDeps, 'publicUrl'>,
-): string[] {
-  const lacking = unmetDemands(body, purpose, clinicPolicy(clinic));
-  const ownHosts = [new URL(publicUrl).hostname, ...(clinic.settings.websites ?? [])];
-  const found = lintText(read, { channel, purpose, ownHosts });
-  return [
-    ...lacking.map((demand) => `lacks-${demand}`),
-    // The country's own word for it is enough.
-    ...found.filter((each) => each !== 'no-unsubscribe' || !lacking.includes('opt-out')),
-  ];
-}
-
-export interface TemplateWarning {
-  pointer: string;
-  code: string;
-}
-
-/** What speaks against such texts, for the answer to saving them. */
-export function templateWarnings(
-  { purpose, bodies }: Pick<Template, 'purpose' | 'bodies'>,
-  clinic: Clinic,
-  deps: Pick<ChannelDeps, 'publicUrl'>,
-): TemplateWarning[] {
-  return Object.entries(bodies).flatMap(([channel, languages]) =>
-    channel === 'task'
-      ? []
-      : Object.entries(languages).flatMap(([language, body]) => {
-          const read = [body.subject, body.text, body.html].join('\n');
-          const advice = adviceOn(body, read, purpose, channel as Channel, clinic, deps);
-          const wording = channel === 'sms' ? smsAdvice(body.text, clinic, deps) : [];
-          const pointer = `/bodies/${channel}/${language}`;
-          return [...advice, ...wording].map((code) => ({ pointer, code }));
-        }),
-  );
-}
-
-/** As long as a name, a service or a date usually is. */
-const usualValue = 'Margarita';
-const linkCharacters = 43;
-
-/** What the text costs once its names are filled in, as far as that can be known before. */
-function smsAdvice(
-  text: string,
-  clinic: Clinic,
-  { publicUrl }: Pick<ChannelDeps, 'publicUrl'>,
-): string[] {
-  const filled = text.replace(/\{\{\s*(link\.)?[^}]*\}\}/g, (_slot, isLink?: string) =>
-    isLink ? `${publicUrl}/l/${'x'.repeat(linkCharacters)}` : usualValue,
-  );
-  return wordSms(filled, callingCode(clinic.country) ?? '', {}).warnings;
-}
-
-async function meetingsOf(
-  trx: Trx,
-  clinic: Clinic,
-  patientId: string,
-  now: Temporal.Instant,
-): Promise<Meetings | undefined> {
-  const spoken = { id: patientId, patientId, anchor: undefined };
-  const meetings = await readMeetings(trx, clinic.id, [spoken], clinic.timeZone, now);
-  return meetings.get(patientId);
-}
-
-function madeUp(language: string): FoundAddressee {
+function madeUp(language: string): Addressee {
   const isRussian = primaryPart(language) === 'ru';
   return {
     family: isRussian ? 'Иванова' : 'Silva',
@@ -211,8 +263,6 @@ function madeUp(language: string): FoundAddressee {
     phoneOnFile: '+12025550143',
     emailOnFile: 'maria@example.com',
     cityOnFile: isRussian ? 'Казань' : 'Lisboa',
-    address: null,
-    country: null,
   };
 }
 

@@ -6,12 +6,12 @@ import { hostIdsOf } from '../history/patient-store.ts';
 import { lastAllowedBefore, nextOpening } from '../history/send-window.ts';
 import { addToDay, isAfter, isDay, localDay, startOfDay } from '../local-time.ts';
 import { formatMicros, parseMicros } from '../money.ts';
-import { previewTemplate } from '../outbox/preview-template.ts';
+import { previewTexts, type TextAsk } from '../outbox/preview-template.ts';
 import { hasHours } from '../outbox/sending-hours.ts';
 import { afterWait } from './advance-journey.ts';
 import { enterByDay, leftInBacklog } from './backlog.ts';
 import { type Case, type CheckTerms, type Decision, decide } from './checks.ts';
-import { type Contact, chooseContact } from './choose-contact.ts';
+import { type Contact, chooseContact, type Reachable } from './choose-contact.ts';
 import { hoursOf, openCases, type RulesDeps, readTerms } from './plan-context.ts';
 import type { RecallOverride } from './recall.ts';
 import { findRecallsOf } from './recall-store.ts';
@@ -19,6 +19,7 @@ import type { Rule } from './rule.ts';
 import { findRule } from './rule-store.ts';
 import { streamOccasions } from './selection-store.ts';
 import type { DueWindow } from './triggers/due-slots.ts';
+import { triggerOf } from './triggers/triggers.ts';
 
 /**
  * What a rule does on given days, by the very selection and checks that planning uses: behind preview,
@@ -198,10 +199,9 @@ export interface Tally {
   days: Map<string, number>;
 }
 
-export interface Planned extends Contact {
+/** A message to be. */
+export interface Planned extends Contact, Pick<TextAsk, 'throughId' | 'named' | 'anchor'> {
   patientId: string;
-  /** Who else is meant by it. */
-  named: readonly string[];
   step: number;
   at: Temporal.Instant;
 }
@@ -213,8 +213,8 @@ export interface Way {
 }
 
 const samplesMax = 10;
-/** Texts that are rendered to learn what a message costs, for each channel and step. */
-const pricedMax = 25;
+/** Texts that are rendered to learn what they cost, for each channel and step; what is beyond is taken for the average. */
+const pricedMax = 5_000;
 
 /** Adds up the days; `onRecipient` is told of each who gets something. */
 export async function tallyDays(
@@ -271,9 +271,12 @@ function stepsOf(judged: Judged, terms: CheckTerms, upTo: Temporal.Instant): Pla
   let { at } = judged;
   let { step } = choice;
   let contacts = choice.contacts.filter((_contact, index) => blocks[index] === undefined);
+  const { throughId = null }: Reachable = occasion;
+  const { guard } = triggerOf(definition.trigger.type);
+  const { anchor } = guard(occasion.anchor, definition, terms.clinic.timeZone);
   for (;;) {
     for (const contact of contacts)
-      planned.push({ ...contact, patientId: occasion.patientId, named: [], step, at });
+      planned.push({ ...contact, patientId: occasion.patientId, throughId, anchor, step, at });
     const next = definition.steps[step + 1];
     if (next === undefined) return planned;
     const { patientZone } = occasion;
@@ -311,12 +314,15 @@ export async function priceWays(
   );
   const ids = await hostIdsOf(trx, clinic.id, patientIds);
   for (const { count, some } of ways.values()) {
-    let seen = 0;
-    for (const { step, at, ...about } of some) {
-      const { patientId, channel } = about;
+    const asks = some.flatMap(({ step, ...about }) => {
       const template = templates.get(rule.definition.steps[step]?.template ?? '');
-      const shown = template && (await previewTemplate(deps, trx, clinic, template, about, at));
-      if (!shown) continue;
+      return template === undefined ? [] : { ...about, template };
+    });
+    const previews = await previewTexts(deps, trx, clinic, asks);
+    let seen = 0;
+    for (const [index, { patientId, channel, at }] of asks.entries()) {
+      const shown = previews[index];
+      if (shown == null) continue;
       seen += parseMicros(shown.cost?.amount ?? '0') ?? 0;
       for (const warning of shown.warnings) warnings.add(warning);
       if (samples.length >= samplesMax) continue;

@@ -248,17 +248,18 @@ function dueItem(asked: Case, decision: Decision, terms: CheckTerms): Item {
     guard: message.guard,
     patientZone: occasion.patientZone,
     household: occasion.household,
-    ...addressesOf(occasion),
+    ...waysOf(occasion),
     named: [],
     waits: decision.outcome === 'due' ? null : decision.reason,
   };
 }
 
-/** The patient's own are read at the end, for all at once. */
-function addressesOf({
+/** The patient's own addresses are read at the end, for all at once. */
+function waysOf({
+  throughId = null,
   throughAddresses = [],
-}: Reachable): Pick<Item, 'addresses' | 'throughAddresses'> {
-  return { addresses: [], throughAddresses };
+}: Reachable): Pick<Item, 'addresses' | 'throughId' | 'throughAddresses'> {
+  return { addresses: [], throughId, throughAddresses };
 }
 
 /** Reasons that pass by themselves, day by day. */
@@ -331,7 +332,7 @@ async function gatherWaiting(
       guard: waiting.guard,
       patientZone: waiting.patientZone,
       household: waiting.household,
-      ...addressesOf(waiting),
+      ...waysOf(waiting),
       named: waiting.named,
       waits: blocked.get(waiting) ?? (waiting.state === 'held' ? waiting.reason : null),
     };
@@ -363,7 +364,7 @@ async function gatherWaiting(
       guard: {},
       patientZone: ladder.patientZone,
       household: ladder.household,
-      ...addressesOf(ladder),
+      ...waysOf(ladder),
       named: ladder.named,
       waits: null,
     };

@@ -74,8 +74,9 @@ async function tallyForeseen(
     if (!isWithin(at, window)) continue;
     if (item.isFirst) recipients += 1;
     addTo(days, localDay(at, terms.clinic.timeZone));
-    for (const contact of item.contacts)
-      addToWay(ways, { ...contact, named, patientId: item.patientId, step: item.step, at });
+    const { patientId, throughId, step, guard } = item;
+    const about = { patientId, throughId, step, anchor: guard.anchor };
+    for (const contact of item.contacts) addToWay(ways, { ...contact, ...about, at, named });
   }
   const holdout = suppressed.get('holdout') ?? 0;
   const priced = await priceWays(deps, trx, forecast, ways);

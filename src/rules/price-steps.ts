@@ -1,6 +1,7 @@
 import type { Trx } from '../database/connect.ts';
+import type { ChannelName } from '../database/tables.ts';
 import { parseMicros } from '../money.ts';
-import { previewTemplate } from '../outbox/preview-template.ts';
+import { previewTexts, type TextAsk } from '../outbox/preview-template.ts';
 import type { CheckTerms } from './checks.ts';
 import { chooseContact } from './choose-contact.ts';
 import type { RulesDeps } from './plan-context.ts';
@@ -9,14 +10,14 @@ import type { Rule } from './rule.ts';
 
 /** What the steps of a rule cost, so that it is known how far its budget goes. */
 
-/** Texts that are rendered for each step, to learn what they cost. */
-const pricedMax = 25;
+/** Texts that are rendered for each step; what is beyond is taken for the average. */
+const pricedMax = 5_000;
 
-/** Micros of the clinic's currency by step and channel, on the average of some of these patients. */
-export type StepPrices = ReadonlyMap<string, number>;
+/** Micros of the clinic's currency; who is named besides is not known yet. */
+export type StepPrices = (step: number, channel: ChannelName, patientId: string) => number;
 
-export function priceKey(step: number, channel: string): string {
-  return `${step} ${channel}`;
+export interface PricedPatient extends Pick<TextAsk, 'anchor'> {
+  patient: ReachablePatient;
 }
 
 export async function priceSteps(
@@ -24,24 +25,35 @@ export async function priceSteps(
   trx: Trx,
   terms: CheckTerms,
   { definition }: Rule,
-  patients: readonly ReachablePatient[],
+  patients: readonly PricedPatient[],
 ): Promise<StepPrices> {
+  const prices = new Map<string, number>();
   const sums = new Map<string, { micros: number; count: number }>();
   for (const [step, { template: name }] of definition.steps.entries()) {
     const template = terms.templates.get(name);
     if (template === undefined) continue;
-    for (const patient of patients.slice(0, pricedMax)) {
+    const asks = patients.slice(0, pricedMax).flatMap(({ patient, anchor }) => {
       const choice = chooseContact(definition, step, patient, terms);
-      if (choice.reason !== null || choice.step !== step) continue;
-      for (const { channel } of choice.contacts) {
-        const about = { channel, patientId: patient.id };
-        const shown = await previewTemplate(deps, trx, terms.clinic, template, about, terms.now);
-        const micros = parseMicros(shown?.cost?.amount ?? '0') ?? 0;
-        const sum = sums.get(priceKey(step, channel)) ?? { micros: 0, count: 0 };
-        const added = { micros: sum.micros + micros, count: sum.count + 1 };
-        sums.set(priceKey(step, channel), added);
-      }
+      if (choice.reason !== null || choice.step !== step) return [];
+      const { id: patientId, throughId = null } = patient;
+      const about = { patientId, throughId, anchor, template, at: terms.now };
+      return choice.contacts.map((contact) => ({ ...about, ...contact }));
+    });
+    const previews = await previewTexts(deps, trx, terms.clinic, asks);
+    for (const [at, { channel, patientId }] of asks.entries()) {
+      const micros = parseMicros(previews[at]?.cost?.amount ?? '0') ?? 0;
+      const sum = sums.get(keyOf(step, channel)) ?? { micros: 0, count: 0 };
+      sums.set(keyOf(step, channel), { micros: sum.micros + micros, count: sum.count + 1 });
+      prices.set(`${keyOf(step, channel)} ${patientId}`, micros);
     }
   }
-  return new Map([...sums].map(([key, { micros, count }]) => [key, Math.round(micros / count)]));
+  return (step, channel, patientId) => {
+    const key = keyOf(step, channel);
+    const { micros, count } = sums.get(key) ?? { micros: 0, count: 1 };
+    return prices.get(`${key} ${patientId}`) ?? Math.round(micros / count);
+  };
+}
+
+function keyOf(step: number, channel: ChannelName): string {
+  return `${step} ${channel}`;
 }

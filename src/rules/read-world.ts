@@ -10,7 +10,7 @@ import { afterWait } from './advance-journey.ts';
 import type { CheckTerms } from './checks.ts';
 import { type Contact, chooseContact } from './choose-contact.ts';
 import { askConsent, type RulesDeps } from './plan-context.ts';
-import { priceKey, priceSteps, type StepPrices } from './price-steps.ts';
+import { priceSteps, type StepPrices } from './price-steps.ts';
 import type { ReachablePatient } from './reachable-store.ts';
 import type { Rule } from './rule.ts';
 import {
@@ -123,8 +123,11 @@ async function readPrices(
   for (const [ruleId, own] of Map.groupBy(items, ({ rule }) => rule.id)) {
     const [first] = own;
     if (first?.rule.definition.limits?.budget === undefined) continue;
-    const patients = own.flatMap(({ journey }) => walkers.get(journey)?.patient ?? []);
-    prices.set(ruleId, await priceSteps(deps, trx, terms, first.rule, patients));
+    const priced = own.flatMap(({ journey, guard: { anchor } }) => {
+      const patient = walkers.get(journey)?.patient;
+      return patient === undefined ? [] : { patient, anchor };
+    });
+    prices.set(ruleId, await priceSteps(deps, trx, terms, first.rule, priced));
   }
   return prices;
 }
@@ -195,9 +198,9 @@ export async function readWorld(
     contactsToday: await countContactsOn(trx, clinic.id, firstDay, dueUpTo),
     spentDays: await readSpentDays(trx, clinic, items, firstDay),
     ruleDays: await readUsualDays(trx, clinic, items, firstDay),
-    priceOf: ({ rule, step, contacts }) =>
+    priceOf: ({ rule, step, contacts, patientId }) =>
       contacts.reduce(
-        (sum, { channel }) => sum + (prices.get(rule.id)?.get(priceKey(step, channel)) ?? 0),
+        (sum, { channel }) => sum + (prices.get(rule.id)?.(step, channel, patientId) ?? 0),
         0,
       ),
     pools,

@@ -5,6 +5,7 @@ import type { Guard } from '../outbox/guard.ts';
 import { invites, isRunning } from '../outbox/invitation-store.ts';
 import { withdrawableStates } from '../outbox/message.ts';
 import type { Pool } from '../outbox/places.ts';
+import { findCarried } from '../outbox/relatives-store.ts';
 import type { ReachablePatient } from './reachable-store.ts';
 import { type ContactDay, keyOfNamed, type SpentDay } from './simulate-world.ts';
 import type { Anchor } from './triggers/trigger.ts';
@@ -20,16 +21,27 @@ const person = sql`
   p.email_address as email, p.whatsapp_address as whatsapp, p.telegram_address as telegram, p.household,
   p.guardian_id is not null as "hasGuardian"`;
 
-/** Whom earlier messages of a journey named beside its patient. */
-function named(clinicId: string) {
-  return sql`array(
-      select distinct k.patient_id from messages f
-      join messages k on k.clinic_id = ${clinicId} and k.carried_by = f.id
-      where f.clinic_id = ${clinicId} and f.journey_id = j.id)`;
+interface Naming {
+  /** Whom earlier messages of the journey named beside its patient. */
+  named: string[];
+}
+
+async function withNamed<Given extends { journeyId: string }>(
+  trx: Trx,
+  clinicId: string,
+  rows: readonly Given[],
+): Promise<(Given & Naming)[]> {
+  const journeyIds = rows.map(({ journeyId }) => journeyId);
+  const carried = await findCarried(trx, clinicId, [...new Set(journeyIds)]);
+  const byJourney = Map.groupBy(carried, ({ journeyId }) => journeyId);
+  return rows.map((row) => {
+    const named = (byJourney.get(row.journeyId) ?? []).map(({ patientId }) => patientId);
+    return { ...row, named: [...new Set(named)] };
+  });
 }
 
 /** A message of an earlier journey that has not left. */
-export interface WaitingMessage extends Person {
+export interface WaitingMessage extends Person, Naming {
   journeyId: string;
   ruleId: string;
   step: number;
@@ -44,7 +56,6 @@ export interface WaitingMessage extends Person {
   expiresAt: Temporal.Instant;
   dueAt: Temporal.Instant;
   isFirst: boolean;
-  named: string[];
 }
 
 /** @param dueUpTo of their journeys: what fell due later is foreseen from its beginning. */
@@ -53,28 +64,27 @@ export async function findWaitingMessages(
   clinicId: string,
   dueUpTo: Temporal.Instant,
 ): Promise<WaitingMessage[]> {
-  const { rows } = await sql<WaitingMessage>`
+  const { rows } = await sql<Omit<WaitingMessage, 'named'>>`
     select m.journey_id as "journeyId", m.rule_id as "ruleId", m.step, m.channel, m.address, m.purpose, m.guard, j.anchor, m.state,
       m.reason, coalesce(m.next_at, m.scheduled_at) as "nextAt", m.expires_at as "expiresAt", j.due_at as "dueAt",
       not exists (select from messages b where b.clinic_id = ${clinicId} and b.journey_id = m.journey_id
-        and b.attempt_no > 0) as "isFirst", ${named(clinicId)} as named, ${person}
+        and b.attempt_no > 0) as "isFirst", ${person}
     from messages m
     join journeys j on j.clinic_id = ${clinicId} and j.id = m.journey_id and j.due_at <= ${dueUpTo}
     join patients p on p.clinic_id = ${clinicId} and p.id = m.patient_id
     where m.clinic_id = ${clinicId} and m.state = any(${[...withdrawableStates]}::text[]) and m.rule_id is not null
     order by m.id`.execute(trx);
-  return rows;
+  return withNamed(trx, clinicId, rows);
 }
 
 /** A journey of which a message left, and whose next step is still to be prepared. */
-export interface OpenLadder extends Person {
+export interface OpenLadder extends Person, Naming {
   journeyId: string;
   ruleId: string;
   step: number;
   leftAt: Temporal.Instant;
   dueAt: Temporal.Instant;
   anchor: Anchor;
-  named: string[];
 }
 
 export async function findOpenLadders(
@@ -82,9 +92,9 @@ export async function findOpenLadders(
   clinicId: string,
   dueUpTo: Temporal.Instant,
 ): Promise<OpenLadder[]> {
-  const { rows } = await sql<OpenLadder>`
+  const { rows } = await sql<Omit<OpenLadder, 'named'>>`
     select j.id as "journeyId", j.rule_id as "ruleId", l.step, coalesce(l.sent_at, l.updated_at) as "leftAt",
-      j.due_at as "dueAt", j.anchor, ${named(clinicId)} as named, ${person}
+      j.due_at as "dueAt", j.anchor, ${person}
     from journeys j
     join lateral (
       select m.step, m.sent_at, m.updated_at, m.journey_continues from messages m
@@ -94,7 +104,7 @@ export async function findOpenLadders(
     where j.clinic_id = ${clinicId} and j.state in ('planned', 'active') and j.due_at <= ${dueUpTo}
       and not exists (select from messages w where w.clinic_id = ${clinicId} and w.journey_id = j.id
         and w.state = any(${[...withdrawableStates]}::text[]))`.execute(trx);
-  return rows;
+  return withNamed(trx, clinicId, rows);
 }
 
 /** The invitations that patients are in the middle of: journey by patient. */

@@ -28,7 +28,9 @@ export interface Item {
   household: string | null;
   /** All of the patient's own. */
   addresses: readonly string[];
-  /** Of each person who may be written to in the patient's place. */
+  /** Who may be written to in the patient's place. */
+  throughId: string | null;
+  /** Of each such person. */
   throughAddresses: readonly (readonly string[])[];
   /** Whom earlier messages of the journey named beside its patient. */
   named: readonly string[];

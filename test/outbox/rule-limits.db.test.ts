@@ -164,25 +164,28 @@ t.test('who waits for another’s turn is looked at again before the hours are o
   t.equal(String(message.next_at), '2026-11-25T20:51:00Z');
 });
 
-t.test('what the day had no place for says so until the day is over', async (t) => {
-  const clinic = await outboxClinic(t);
-  const ruleId = await addRule(clinic, { perDay: 1 });
-  const message = { purpose: 'care' } as const;
-  await addDue(clinic, ruleId, 30, { message });
-  const second = await addDue(clinic, ruleId, 20, { message });
-  await run(clinic);
-  const lookAgain = async (at: string) => {
-    clinic.clock.set(at);
-    const now = clinic.clock.now();
-    await clinic.in((trx) =>
-      recheckHeld(trx, clinic.clinicId, { reasons: ['daily-limit', 'send-window'] }, now),
-    );
+for (const [reason, limits] of [
+  ['daily-limit', { perDay: 1 }],
+  ['budget', { budget: { amount: '0.06', per: 'P1D' } }],
+] as const) {
+  t.test(`what the day had no place for says ${reason} until the day is over`, async (t) => {
+    const clinic = await outboxClinic(t);
+    const ruleId = await addRule(clinic, limits);
+    const message = { purpose: 'care' } as const;
+    await addDue(clinic, ruleId, 30, { message });
+    const second = await addDue(clinic, ruleId, 20, { message });
     await run(clinic);
-    return clinic.message(second.messageId);
-  };
-  t.match(await lookAgain('2026-11-25T23:00:00Z'), { state: 'held', reason: 'daily-limit' });
-  t.match(await lookAgain('2026-11-26T01:00:00Z'), { state: 'held', reason: 'send-window' });
-});
+    const lookAgain = async (at: string) => {
+      clinic.clock.set(at);
+      const reasons = [reason, 'send-window'] as const;
+      await clinic.in((trx) => recheckHeld(trx, clinic.clinicId, { reasons }, clinic.clock.now()));
+      await run(clinic);
+      return clinic.message(second.messageId);
+    };
+    t.match(await lookAgain('2026-11-25T23:00:00Z'), { state: 'held', reason });
+    t.match(await lookAgain('2026-11-26T01:00:00Z'), { state: 'held', reason: 'send-window' });
+  });
+}
 
 t.test('a further step is no first contact', async (t) => {
   const clinic = await outboxClinic(t);

@@ -1,8 +1,8 @@
 import t from 'tap';
 import { type Clinic, defaultSettings } from '../../src/history/clinic.ts';
-import { templateWarnings } from '../../src/outbox/preview-template.ts';
 import { readyMadeTemplates } from '../../src/outbox/ready-made/index.ts';
 import { lintText } from '../../src/outbox/template-lint.ts';
+import { templateWarnings } from '../../src/outbox/template-warnings.ts';
 
 const terms = {
   channel: 'sms',

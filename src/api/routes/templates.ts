@@ -3,7 +3,7 @@ import { channelNames } from '../../channels/channel.ts';
 import { notFound } from '../../errors.ts';
 import { parseHostId } from '../../history/host-id.ts';
 import { findPatientId } from '../../history/patient-store.ts';
-import { previewTemplate, templateWarnings } from '../../outbox/preview-template.ts';
+import { previewTemplate } from '../../outbox/preview-template.ts';
 import { templateCharactersMax } from '../../outbox/template.ts';
 import {
   deleteTemplate,
@@ -12,6 +12,7 @@ import {
   putTemplate,
   type Template,
 } from '../../outbox/template-store.ts';
+import { templateWarnings } from '../../outbox/template-warnings.ts';
 import type { App } from '../app-types.ts';
 import { atClinic } from '../at-clinic.ts';
 import type { AppDeps } from '../deps.ts';
