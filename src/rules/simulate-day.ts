@@ -1,16 +1,13 @@
 import { nextOpening } from '../history/send-window.ts';
 import { addToDay, earlier, isBefore, startOfDay } from '../local-time.ts';
-import { amountToMicros } from '../money.ts';
-import { arbitrate, byRank, capTermsOf, isMinorOn, mergeHousehold } from '../outbox/arbitrate.ts';
+import { arbitrate, capTermsOf, isMinorOn, mergeHousehold } from '../outbox/arbitrate.ts';
 import { findLaterInvitations } from '../outbox/hold-invitations.ts';
-import { invitationKept } from '../outbox/hold-over-capacity.ts';
 import { countsTowardCaps, little } from '../outbox/judge-message.ts';
 import { unfitReasons } from '../outbox/lock-batch.ts';
 import { isResting, untilHeldWith } from '../outbox/merge-households.ts';
-import { openPlaces } from '../outbox/places.ts';
 import { hasHours, sendTermsOf } from '../outbox/sending-hours.ts';
-import { type Agenda, type Candidate, firstTurn, openAgenda } from './agenda.ts';
-import { closeRuleDays, findAnomalies } from './simulate-anomaly.ts';
+import { type Candidate, firstTurn, openAgenda } from './agenda.ts';
+import { closeRuleDays } from './simulate-anomaly.ts';
 import {
   contenderOf,
   isCounted,
@@ -21,6 +18,15 @@ import {
   strangerOf,
 } from './simulate-contenders.ts';
 import {
+  holdOverBudget,
+  holdOverCapacity,
+  holdOverDay,
+  holdOverRuleDays,
+  holdUnusual,
+} from './simulate-limits.ts';
+import { type Companion, type Day, goersOf, isBooked, type Round } from './simulate-round.ts';
+import {
+  channelOf,
   type Happening,
   type Item,
   idOf,
@@ -34,17 +40,6 @@ import {
  * One day of a clinic, from one instant at which something is due to the next: who goes, by the same questions in the
  * same order as the dispatcher's. Pure but for the state that it hands on.
  */
-
-interface Day {
-  day: string;
-  start: Temporal.Instant;
-  end: Temporal.Instant;
-  world: World;
-  state: State;
-  agenda: Agenda;
-  /** Who can only be named by others today, by family. */
-  named: Map<string, Set<Item>>;
-}
 
 export function* simulateDay(
   day: string,
@@ -118,34 +113,12 @@ function turnOf(
   return nextOpening(at, sendTermsOf({ purpose, patientZone, guard }, clinic));
 }
 
-function channelOf({ contacts }: Pick<Item, 'contacts'>) {
-  return contacts[0]?.channel ?? 'sms';
-}
-
-/** What is due at one instant, and what becomes of it. */
-interface Round {
-  now: Temporal.Instant;
-  due: Candidate[];
-  /** Who stays, what for, and until when. */
-  stays: Map<Candidate, { reason: string; until: Temporal.Instant }>;
-  /** Who lost to others, which may stay in their turn. */
-  outranked: { loser: Candidate; by: readonly string[] }[];
-  /** By the one that carries them. */
-  companions: Map<Candidate, Companion[]>;
-}
-
-interface Companion {
-  item: Item;
-  /** Null where it is only ever named. */
-  candidate: Candidate | null;
-}
-
 function* settle(due: Candidate[], today: Day): Generator<Happening> {
   const [first] = due;
   if (first === undefined) return;
   const round: Round = {
     ...{ now: first.turn, due },
-    ...{ stays: new Map(), outranked: [], companions: new Map() },
+    ...{ stays: new Map(), rests: new Map(), outranked: [], companions: new Map() },
   };
   holdInvited(round, today);
   if (today.world.clinic.settings.householdMerging) mergeHouseholds(round, today);
@@ -157,10 +130,6 @@ function* settle(due: Candidate[], today: Day): Generator<Happening> {
   holdOverBudget(round, today);
   holdOverDay(round, today);
   yield* leaveAll(round, today);
-}
-
-function goersOf({ due, stays }: Round): Candidate[] {
-  return due.filter((candidate) => !stays.has(candidate));
 }
 
 /** One invitation at a time: the one that is running first comes to its end. */
@@ -268,11 +237,6 @@ function isUnfit({ waits, at }: Item, now: Temporal.Instant): boolean {
   return waits !== null && unfitReasons.includes(waits) && isBefore(now, at);
 }
 
-/** Until that appointment is over nobody speaks for them. */
-function isBooked({ waits, at }: Item, now: Temporal.Instant): boolean {
-  return waits === 'future-appointment' && isBefore(now, at);
-}
-
 function isOpenAt(item: Item, now: Temporal.Instant, world: World): boolean {
   return turnOf(item, now, world)?.equals(now) === true;
 }
@@ -326,103 +290,15 @@ function holdLaterInvitations(round: Round, { end }: Day): void {
   }
 }
 
-/** Whose rule would do many times what it usually does in a day waits until people have looked. */
-function holdUnusual(round: Round, { agenda, state, end }: Day): void {
-  const first = goersOf(round).filter(({ item }) => item.isFirst);
-  if (first.length === 0) return;
-  const later = agenda.all().filter(({ item }) => !isBooked(item, round.now));
-  const items = (candidates: readonly Candidate[]) => candidates.map(({ item }) => item);
-  const held = findAnomalies(items(first), items(later), state);
-  for (const candidate of first) {
-    if (held.has(candidate.item.rule.id))
-      round.stays.set(candidate, { reason: 'anomaly', until: end });
-  }
-}
-
-/** First contacts beyond the day of their rule: the least overdue stay. */
-function holdOverRuleDays(round: Round, { state, end }: Day): void {
-  const first = goersOf(round).filter(({ item }) => item.isFirst);
-  for (const [ruleId, wanting] of Map.groupBy(first, ({ item }) => item.rule.id)) {
-    const most = wanting[0]?.item.rule.definition.limits?.perDay;
-    if (most === undefined) continue;
-    const left = Math.max(0, most - (state.contactsOfDay.get(ruleId) ?? 0));
-    for (const candidate of wanting.toSorted(byDue).slice(left))
-      round.stays.set(candidate, { reason: 'daily-limit', until: end });
-  }
-}
-
-/** The longest due first, as the dispatcher gives places away. */
-function byDue({ item: one }: Candidate, { item: other }: Candidate): number {
-  const order = Temporal.Instant.compare(one.since, other.since);
-  if (order !== 0) return order;
-  if (one.patientId === other.patientId) return byRank(rankOf(one), rankOf(other));
-  return one.patientId < other.patientId ? -1 : 1;
-}
-
-function holdOverCapacity(round: Round, { day, world, state, end }: Day): void {
-  const pools = world.pools.filter((pool) => pool.day >= day);
-  if (pools.length === 0) return;
-  const places = openPlaces(pools);
-  const since = startOfDay(day, world.clinic.timeZone).subtract(invitationKept);
-  for (const { wish, leftAt } of state.open) if (!isBefore(leftAt, since)) places.take(wish);
-  for (const candidate of goersOf(round).toSorted(byDue)) {
-    const wish = candidate.item.isFirst ? world.wishOf(candidate.item) : null;
-    if (wish === null) continue;
-    if (!places.take(wish)) round.stays.set(candidate, { reason: 'capacity', until: end });
-  }
-}
-
-/** Of what a rule may still spend the longest due take first. */
-function holdOverBudget(round: Round, { day, world, state, end }: Day): void {
-  for (const [ruleId, wanting] of Map.groupBy(goersOf(round), ({ item }) => item.rule.id)) {
-    const { budget, messages } = wanting[0]?.item.rule.definition.limits ?? {};
-    if (budget === undefined && messages === undefined) continue;
-    const spent = state.spentDays.get(ruleId) ?? [];
-    const since = (per: string) => spent.filter((each) => each.day > addToDay(day, `-${per}`));
-    let leftMicros = Number.POSITIVE_INFINITY;
-    let leftMessages = Number.POSITIVE_INFINITY;
-    if (budget !== undefined)
-      leftMicros =
-        amountToMicros(budget.amount) - sumOf(since(budget.per), ({ costMicros }) => costMicros);
-    if (messages !== undefined)
-      leftMessages = messages.count - sumOf(since(messages.per), (each) => each.messages);
-    for (const candidate of wanting.toSorted(byDue)) {
-      const costMicros = world.priceOf(candidate.item);
-      const { length } = candidate.item.contacts;
-      if ((costMicros > 0 && costMicros > leftMicros) || length > leftMessages) {
-        round.stays.set(candidate, { reason: 'budget', until: end });
-        continue;
-      }
-      leftMicros -= costMicros;
-      leftMessages -= length;
-    }
-  }
-}
-
-function sumOf<Given>(all: readonly Given[], of: (each: Given) => number): number {
-  return all.reduce((sum, each) => sum + of(each), 0);
-}
-
-/** So many messages a day, of all rules. */
-function holdOverDay(round: Round, { world, state, end }: Day): void {
-  const counted = goersOf(round)
-    .filter(({ item }) => hasHours(channelOf(item)))
-    .toSorted(({ item: one }, { item: other }) => byRank(rankOf(one), rankOf(other)));
-  const room = Math.max(0, world.clinic.settings.messagesPerDay - state.sentOfDay);
-  for (const candidate of counted.slice(room))
-    round.stays.set(candidate, { reason: 'daily-limit', until: end });
-  state.sentOfDay += Math.min(counted.length, room);
-}
-
 function* leaveAll(round: Round, today: Day): Generator<Happening> {
   const { now, stays, companions } = round;
   const left = new Set<string>();
   for (const candidate of goersOf(round)) {
-    const { item } = candidate;
+    const { item, rest } = partsOf(candidate, round, today);
     const absorbed = (companions.get(candidate) ?? []).map((each) => each.item);
     const named = namedIn(item, absorbed);
     left.add(idOf(item));
-    const next = leave(item, named, now, today);
+    const next = leave(item, rest, named, now, today);
     yield { kind: 'left', item, named, at: now };
     for (const each of absorbed) yield { kind: 'absorbed', item: each, at: now };
     if (next !== null) yield* enter(next, today);
@@ -459,6 +335,23 @@ function waitingFor(item: Item, { reason, until }: { reason: string; until: Temp
   return { ...item, at: until, waits: reason };
 }
 
+/** What goes of it, and what of the same step waits for another day. */
+function partsOf(
+  candidate: Candidate,
+  { rests }: Pick<Round, 'rests'>,
+  { end }: Day,
+): { item: Item; rest: Item | null } {
+  const { item } = candidate;
+  const kept = rests.get(candidate);
+  if (kept === undefined) return { item, rest: null };
+  const going = item.contacts.filter((contact) => !kept.includes(contact));
+  const rest = { ...item, contacts: kept, isFirst: false };
+  return {
+    item: { ...item, contacts: going },
+    rest: waitingFor(rest, { reason: 'budget', until: end }),
+  };
+}
+
 /** Whom it names beside its patient, in that order. */
 function namedIn({ patientId, named }: Item, absorbed: readonly Item[]): readonly string[] {
   const people = new Set([...absorbed.map((each) => each.patientId), ...named]);
@@ -466,9 +359,10 @@ function namedIn({ patientId, named }: Item, absorbed: readonly Item[]): readonl
   return [...people];
 }
 
-/** Books what left. @returns the next step of its journey. */
+/** Books what left. @returns what of its step is still to go, else the next step of its journey. */
 function leave(
   item: Item,
+  rest: Item | null,
   named: readonly string[],
   now: Temporal.Instant,
   { day, world, state }: Day,
@@ -490,7 +384,7 @@ function leave(
   if (item.isFirst) state.contactsOfDay.set(ruleId, (state.contactsOfDay.get(ruleId) ?? 0) + 1);
   const spent = { day, costMicros: world.priceOf(item), messages: item.contacts.length };
   if (definition.limits !== null) spend(state, ruleId, spent);
-  const next = world.nextOf(item, now);
+  const next = rest ?? world.nextOf(item, now);
   const isInvitation =
     item.guard.invitation === true || state.running.get(item.patientId) === item.journey;
   if (isInvitation && next === null) state.running.delete(item.patientId);

@@ -126,3 +126,8 @@ export function idOf({ journey, step }: Item): string {
 export function keyOfNamed(patientId: string): string {
   return `named:${patientId}`;
 }
+
+/** Of a step over several channels, the first. */
+export function channelOf({ contacts }: Pick<Item, 'contacts'>) {
+  return contacts[0]?.channel ?? 'sms';
+}

@@ -48,7 +48,7 @@ const rules = [
     priority: 70,
     trigger: { type: 'visit', after: 'P30D', services: ['s1'] },
     audience: { all: [{ age: { gte: 35 } }] },
-    limits: { perDay: 2 },
+    limits: { perDay: 2, messages: { count: Math.ceil(patients / 300), per: 'P1D' } },
     steps: [{ channels: ['sms', 'email'], template: 'care' }],
   },
   {
