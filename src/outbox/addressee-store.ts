@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import type { Trx } from '../database/connect.ts';
 import type { Addressee } from './render-message.ts';
 
@@ -36,7 +37,7 @@ export async function findPeople(
       'telegram_address as telegram',
     ])
     .where('clinic_id', '=', clinicId)
-    .where('id', 'in', [...patientIds])
+    .where(sql<boolean>`id = any(${[...patientIds]}::uuid[])`)
     .execute();
   return new Map(rows.map((row) => [row.id, row]));
 }
@@ -52,7 +53,7 @@ export async function findCountries(
     .selectFrom('contact_points')
     .select(['address', 'country'])
     .where('clinic_id', '=', clinicId)
-    .where('address', 'in', [...addresses])
+    .where(sql<boolean>`address = any(${[...addresses]}::text[])`)
     .execute();
   return new Map(rows.map(({ address, country }) => [address, country]));
 }

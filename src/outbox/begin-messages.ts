@@ -147,8 +147,7 @@ export async function beginMessages(
     ),
     ...merging.absorbed.flatMap(({ facts }) => facts.journeyId ?? []),
   ]);
-  const tariffOf = (name: Channel) => channels.get(name)?.tariff ?? {};
-  const limitTerms = { trx, clinic, now, verdicts, stayers, tariffOf };
+  const limitTerms = { trx, clinic, now, verdicts, stayers, deps, channels };
   const within = await holdOverLimits(priced, limitTerms);
   await holdOverDay(trx, goers(), verdicts, clinic, now);
   await holdUnbooked(trx, goers(), verdicts, clinic, now);

@@ -2,13 +2,15 @@ import type { Trx } from '../database/connect.ts';
 import type { ChannelName } from '../database/tables.ts';
 import type { Clinic } from '../history/clinic.ts';
 import { addToDay, localDay } from '../local-time.ts';
+import type { EffectiveChannel } from './channel-store.ts';
 import type { Verdict } from './guard.ts';
 import type { GuardFacts } from './guard-store.ts';
 import { holdAnomalies, type Look } from './hold-anomalies.ts';
 import { holdOverCapacity } from './hold-over-capacity.ts';
 import { heldForTurn, heldUntilTomorrow } from './judge-message.ts';
-import { priceOf } from './price.ts';
+import { priceTexts } from './price-texts.ts';
 import { openPurse, type Purse } from './purse.ts';
+import type { RenderDeps } from './render-message.ts';
 import {
   addToRuleDays,
   type DaySpending,
@@ -22,6 +24,7 @@ import {
   type StoredLimits,
   type Waiting,
 } from './rule-days-store.ts';
+import { findTemplates } from './template-store.ts';
 import { byTurn, type Turn } from './turns.ts';
 
 /**
@@ -49,8 +52,9 @@ export interface LimitTerms {
   clinic: Clinic;
   now: Temporal.Instant;
   verdicts: Map<string, Verdict>;
-  /** What a channel's parts cost. */
-  tariffOf(channel: ChannelName): Readonly<Record<string, string>>;
+  deps: RenderDeps;
+  /** All that are set up. */
+  channels: ReadonlyMap<ChannelName, EffectiveChannel>;
   /** Journeys of which it is known already that nothing goes now: they take nobody's place. */
   stayers: ReadonlySet<string>;
 }
@@ -225,6 +229,7 @@ async function holdOfRule(
   const mine = new Map(going.map((each) => [each.facts.id, each]));
   const purse = openPurse(limits, spent);
   const found = await findLine(ruleId, going, purse, terms);
+  const reserves = await priceLine(found, mine, terms);
   const known = new Set(found.map(({ id }) => id));
   const missing = going.filter(({ facts }) => !known.has(facts.id));
   const counted: Counted[] = [];
@@ -233,7 +238,7 @@ async function holdOfRule(
     const { id } = turn;
     const own = mine.get(id);
     if (own === undefined) {
-      keepsForOthers = purse.take(reserveFor(turn, going, terms)) || keepsForOthers;
+      keepsForOthers = purse.take(reserves.get(id) ?? 0) || keepsForOthers;
       continue;
     }
     const { facts, costMicros } = own;
@@ -266,16 +271,24 @@ async function findLine(
   });
 }
 
-/** What is kept for one that is not in words yet: on the same channel the dearest of these, else one part. */
-function reserveFor(
-  { channel }: Partial<Waiting>,
-  going: readonly Priced[],
-  { clinic, tariffOf }: LimitTerms,
-): number {
-  const alike = going.filter(({ facts }) => facts.channel === channel);
-  if (channel === undefined || alike.length > 0)
-    return Math.max(0, ...alike.map(({ costMicros }) => costMicros));
-  return priceOf(tariffOf(channel), clinic.country, 1) ?? 0;
+/** What is kept for those in others' hands, whom it is not known yet that their messages may name. */
+async function priceLine(
+  found: readonly Waiting[],
+  mine: ReadonlyMap<string, Priced>,
+  { deps, trx, clinic, channels, now }: LimitTerms,
+): Promise<Map<string, number>> {
+  const others = found.filter(({ id }) => !mine.has(id));
+  const names = new Set(others.flatMap(({ template }) => template ?? []));
+  const templates = new Map(
+    (await findTemplates(trx, clinic.id, [...names])).map((each) => [each.name, each]),
+  );
+  const asks = others.flatMap(({ anchor, ...other }) => {
+    const template = templates.get(other.template ?? '');
+    if (template === undefined) return [];
+    return { ...other, template, at: now, ...(anchor !== null && { anchor }) };
+  });
+  const prices = await priceTexts({ deps, clinic, channels }, trx, asks);
+  return new Map(asks.map(({ id }, at) => [id, prices[at] ?? 0]));
 }
 
 async function keepToDay(

@@ -120,10 +120,9 @@ const reasonsOfDay: readonly HeldReason[] = [
   'daily-limit',
   'budget',
   'capacity',
-  'anomaly',
 ];
 
-/** What a day had no place for waits for that reason until the day is over, whatever has it looked at by night. */
+/** What a day had no place for says so to the end of the night, whatever has it looked at before the day is over. */
 function reasonAtNight(
   { lastReason, lastJudgedAt }: GuardFacts,
   { clinic: { timeZone }, now }: JudgeTerms,

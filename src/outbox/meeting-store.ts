@@ -25,6 +25,8 @@ export interface Spoken {
   anchor: { kind: string; source: string; id: string } | undefined;
   /** Of its rule: a kept appointment stands for a visit that is gone under the same one. */
   occurrence?: string | null;
+  /** When it is said, if that is another time. */
+  at?: Temporal.Instant;
 }
 
 /**
@@ -38,8 +40,9 @@ export async function readMeetings(
   clinicZone: string,
   now: Temporal.Instant,
 ): Promise<Map<string, Meetings>> {
-  const asked = spoken.map(({ id, patientId, anchor, occurrence }) => ({
+  const asked = spoken.map(({ id, patientId, anchor, occurrence, at = now }) => ({
     id,
+    at: at.toString(),
     patient_id: patientId,
     kind: anchor?.kind,
     source: anchor?.source,
@@ -48,15 +51,15 @@ export async function readMeetings(
   }));
   const { rows } = await sql<Row>`
     with asked as (
-      select * from jsonb_to_recordset(${JSON.stringify(asked)}::jsonb) as a (id uuid, patient_id uuid, kind text,
-        source text, anchor_id text, occurrence text)
+      select * from jsonb_to_recordset(${JSON.stringify(asked)}::jsonb) as a (id uuid, at timestamptz, patient_id uuid,
+        kind text, source text, anchor_id text, occurrence text)
     ), met as (
       select asked.id, 'visit' as kind, v.*
       from asked cross join lateral (
         select v.source, coalesce(v.started_at, v.anchor_at) as start, v.time_zone as zone, v.practitioner_id,
           v.practitioner_name, v.services->0 as service, v.location_id, v.location_name
         from attendances v
-        where v.clinic_id = ${clinicId} and v.patient_id = asked.patient_id and v.anchor_at <= ${now}
+        where v.clinic_id = ${clinicId} and v.patient_id = asked.patient_id and v.anchor_at <= asked.at
           and (asked.kind is distinct from 'visit'
             or (v.source = asked.source and (v.external_id = asked.anchor_id or v.appointment_id = asked.anchor_id))
             or asked.occurrence in (v.occurrence, 'inactive:' || v.occurrence))
@@ -70,7 +73,7 @@ export async function readMeetings(
         from appointments a
         where a.clinic_id = ${clinicId} and a.patient_id = asked.patient_id and a.deleted_at is null
           and case when asked.kind = 'appointment' then a.source = asked.source and a.external_id = asked.anchor_id
-            else a.start_at > ${now} and a.status in ('proposed', 'pending', 'booked', 'arrived', 'checked-in') end
+            else a.start_at > asked.at and a.status in ('proposed', 'pending', 'booked', 'arrived', 'checked-in') end
         order by a.start_at limit 1
       ) a
     )

@@ -45,10 +45,11 @@ export function reachInHousehold(
   return members.find((member) => member[channel] !== null)?.[channel] ?? null;
 }
 
-type PersonalChannel = 'sms' | 'email' | 'whatsapp' | 'telegram';
+export type PersonalChannel = 'sms' | 'email' | 'whatsapp' | 'telegram';
+/** Where each person has an address of their own. */
 const personalChannels: readonly string[] = ['sms', 'email', 'whatsapp', 'telegram'];
 
-function isPersonal(channel: ChannelName): channel is PersonalChannel {
+export function isPersonal(channel: ChannelName): channel is PersonalChannel {
   return personalChannels.includes(channel);
 }
 

@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import type { Trx } from '../database/connect.ts';
 import type { ChannelName } from '../database/tables.ts';
+import type { Guard } from './guard.ts';
 import { wantingPlace } from './turn-store.ts';
 import type { Turn } from './turns.ts';
 
@@ -153,6 +154,9 @@ export async function findMostOverdue(
 /** A message that wants its share of a rule's budget. */
 export interface Waiting extends Turn {
   channel: ChannelName;
+  template: string | null;
+  address: string | null;
+  anchor: Guard['anchor'] | null;
 }
 
 /** All messages of a rule that would go now, on whatever channel: the most overdue first. */
@@ -162,7 +166,8 @@ export async function findWaitingOfRule(
   { ruleId, now, limit, going, except }: OverdueQuestion,
 ): Promise<Waiting[]> {
   const { rows } = await sql<Waiting>`
-    select m.id, m.channel, m.journey_id as "journeyId", j.patient_id as "patientId", j.due_at as "dueAt"
+    select m.id, m.channel, m.journey_id as "journeyId", j.patient_id as "patientId", j.due_at as "dueAt",
+      m.template, m.address, m.guard->'anchor' as anchor
     from ${wantingPlace(clinicId, { now, going })}
     join journeys j on j.clinic_id = ${clinicId} and j.id = m.journey_id
     where m.rule_id = ${ruleId} and m.attempt_no = 0 and m.journey_id <> all(${[...except]}::uuid[])

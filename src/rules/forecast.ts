@@ -5,8 +5,9 @@ import { formatHostId } from '../history/host-id.ts';
 import { hostIdsOf } from '../history/patient-store.ts';
 import { lastAllowedBefore, nextOpening } from '../history/send-window.ts';
 import { addToDay, isAfter, isDay, localDay, startOfDay } from '../local-time.ts';
-import { formatMicros, parseMicros } from '../money.ts';
-import { previewTexts, type TextAsk } from '../outbox/preview-template.ts';
+import { formatMicros } from '../money.ts';
+import { previewTexts } from '../outbox/preview-template.ts';
+import { priceTexts, type TextAsk } from '../outbox/price-texts.ts';
 import { hasHours } from '../outbox/sending-hours.ts';
 import { afterWait } from './advance-journey.ts';
 import { enterByDay, leftInBacklog } from './backlog.ts';
@@ -213,7 +214,9 @@ export interface Way {
 }
 
 const samplesMax = 10;
-/** Texts that are rendered to learn what they cost, for each channel and step; what is beyond is taken for the average. */
+/** Texts that are read for what speaks against them, for each channel and step. */
+const readMax = 25;
+/** Texts that are priced one by one, for each channel and step; what is beyond is taken for the average. */
 const pricedMax = 5_000;
 
 /** Adds up the days; `onRecipient` is told of each who gets something. */
@@ -305,12 +308,13 @@ export async function priceWays(
     const channel = some[0]?.channel;
     if (channel) messages[channel] = (messages[channel] ?? 0) + count;
   }
-  const { clinic, templates } = terms;
+  const { clinic, channels, templates } = terms;
+  const words = { deps, clinic, channels };
   let micros = 0;
   const samples: Sample[] = [];
   const warnings = new Set<string>();
   const patientIds = [...ways.values()].flatMap(({ some }) =>
-    some.map(({ patientId }) => patientId),
+    some.slice(0, readMax).map(({ patientId }) => patientId),
   );
   const ids = await hostIdsOf(trx, clinic.id, patientIds);
   for (const { count, some } of ways.values()) {
@@ -318,12 +322,13 @@ export async function priceWays(
       const template = templates.get(rule.definition.steps[step]?.template ?? '');
       return template === undefined ? [] : { ...about, template };
     });
-    const previews = await previewTexts(deps, trx, clinic, asks);
-    let seen = 0;
-    for (const [index, { patientId, channel, at }] of asks.entries()) {
+    const prices = await priceTexts(words, trx, asks);
+    const seen = prices.reduce<number>((sum, price) => sum + (price ?? 0), 0);
+    const read = asks.slice(0, readMax);
+    const previews = await previewTexts(words, trx, read);
+    for (const [index, { patientId, channel, at }] of read.entries()) {
       const shown = previews[index];
       if (shown == null) continue;
-      seen += parseMicros(shown.cost?.amount ?? '0') ?? 0;
       for (const warning of shown.warnings) warnings.add(warning);
       if (samples.length >= samplesMax) continue;
       samples.push({

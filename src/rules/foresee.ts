@@ -5,6 +5,7 @@ import { type Case, type CheckTerms, type Decision, decide } from './checks.ts';
 import { addressOf, needsNoAddress, type Reachable } from './choose-contact.ts';
 import type { Forecast } from './forecast.ts';
 import { nameInHousehold } from './name-in-household.ts';
+import { namedBefore } from './named-before.ts';
 import { askConsent, openCases, type RulesDeps, readTerms, toMessage } from './plan-context.ts';
 import { reachRelatives } from './reach-relatives.ts';
 import { blockedSteps, nextItem, readWorld, type Walker } from './read-world.ts';
@@ -251,6 +252,7 @@ function dueItem(asked: Case, decision: Decision, terms: CheckTerms): Item {
     ...waysOf(occasion),
     named: [],
     waits: decision.outcome === 'due' ? null : decision.reason,
+    stepLeftAt: null,
   };
 }
 
@@ -292,6 +294,9 @@ async function gatherWaiting(
     dayOf: () => localDay(from, clinic.timeZone),
   };
   const found = await findWaitingMessages(trx, clinic.id, dueUpTo);
+  const open = await findOpenLadders(trx, clinic.id, dueUpTo);
+  const begun = [...found, ...open].map(({ journeyId }) => journeyId);
+  const named = await namedBefore(trx, terms, begun);
   const reached = await reachRelatives(trx, found, { ...day, purposeOf: ({ purpose }) => purpose });
   // A message follows its patient's new number, and a child's goes to who answers for them.
   const messages = reached.map((waiting) => {
@@ -333,15 +338,16 @@ async function gatherWaiting(
       patientZone: waiting.patientZone,
       household: waiting.household,
       ...waysOf(waiting),
-      named: waiting.named,
+      named: named.get(waiting.journeyId) ?? [],
       waits: blocked.get(waiting) ?? (waiting.state === 'held' ? waiting.reason : null),
+      stepLeftAt: waiting.stepLeftAt,
     };
     if (item.waits === 'no-contact-point')
       unreached.push({ item: { ...item, at: from }, waiting: item, refusal: null });
     else items.push(item);
     walkers.set(waiting.journeyId, { patient: waiting, anchor: waiting.anchor });
   }
-  const ladders = await reachRelatives(trx, await findOpenLadders(trx, clinic.id, dueUpTo), {
+  const ladders = await reachRelatives(trx, open, {
     ...day,
     purposeOf: ({ ruleId }) => byId.get(ruleId)?.definition.purpose ?? 'care',
   });
@@ -365,8 +371,9 @@ async function gatherWaiting(
       patientZone: ladder.patientZone,
       household: ladder.household,
       ...waysOf(ladder),
-      named: ladder.named,
+      named: named.get(ladder.journeyId) ?? [],
       waits: null,
+      stepLeftAt: null,
     };
     const next = nextItem(left, ladder.leftAt, walker, terms, new Set());
     if (next !== null) items.push(next);

@@ -76,7 +76,10 @@ async function tallyForeseen(
     addTo(days, localDay(at, terms.clinic.timeZone));
     const { patientId, throughId, step, guard } = item;
     const about = { patientId, throughId, step, anchor: guard.anchor };
-    for (const contact of item.contacts) addToWay(ways, { ...contact, ...about, at, named });
+    // Who is met with the first step is named on the channel that goes first.
+    const also = item.isFirst ? item.named : named;
+    for (const [index, contact] of item.contacts.entries())
+      addToWay(ways, { ...contact, ...about, at, named: index === 0 ? named : also });
   }
   const holdout = suppressed.get('holdout') ?? 0;
   const priced = await priceWays(deps, trx, forecast, ways);

@@ -77,6 +77,7 @@ export function nextItem(
     expiresAt,
     guard,
     waits: null,
+    stepLeftAt: null,
   };
 }
 
@@ -123,9 +124,9 @@ async function readPrices(
   for (const [ruleId, own] of Map.groupBy(items, ({ rule }) => rule.id)) {
     const [first] = own;
     if (first?.rule.definition.limits?.budget === undefined) continue;
-    const priced = own.flatMap(({ journey, guard: { anchor } }) => {
+    const priced = own.flatMap(({ journey, step, named, guard: { anchor } }) => {
       const patient = walkers.get(journey)?.patient;
-      return patient === undefined ? [] : { patient, anchor };
+      return patient === undefined ? [] : { journey, step, named, patient, anchor };
     });
     prices.set(ruleId, await priceSteps(deps, trx, terms, first.rule, priced));
   }
@@ -137,7 +138,7 @@ async function readSpentDays(
   trx: Trx,
   { id }: Clinic,
   items: readonly Item[],
-  firstDay: string,
+  { firstDay, dueUpTo }: { firstDay: string; dueUpTo: Temporal.Instant },
 ): Promise<World['spentDays']> {
   const rules = new Map(items.map(({ rule }) => [rule.id, rule]));
   const limited = [...rules.values()].flatMap(({ id: ruleId, definition: { limits } }) =>
@@ -146,7 +147,8 @@ async function readSpentDays(
     ),
   );
   const after = limited.map((each) => each.after).toSorted()[0] ?? firstDay;
-  return findSpentDays(trx, id, [...new Set(limited.map(({ ruleId }) => ruleId))], after);
+  const ruleIds = [...new Set(limited.map(({ ruleId }) => ruleId))];
+  return findSpentDays(trx, id, ruleIds, { after, firstDay, dueUpTo });
 }
 
 async function readUsualDays(
@@ -196,11 +198,11 @@ export async function readWorld(
     births: clinic.settings.householdMerging ? await findBirths(trx, clinic.id) : new Map(),
     running: await findRunning(trx, clinic.id, dueUpTo),
     contactsToday: await countContactsOn(trx, clinic.id, firstDay, dueUpTo),
-    spentDays: await readSpentDays(trx, clinic, items, firstDay),
+    spentDays: await readSpentDays(trx, clinic, items, { firstDay, dueUpTo }),
     ruleDays: await readUsualDays(trx, clinic, items, firstDay),
-    priceOf: ({ rule, step, contacts, patientId }) =>
+    priceOf: ({ rule, step, contacts, journey }) =>
       contacts.reduce(
-        (sum, { channel }) => sum + (prices.get(rule.id)?.(step, channel, patientId) ?? 0),
+        (sum, { channel }) => sum + (prices.get(rule.id)?.(step, channel, journey) ?? 0),
         0,
       ),
     pools,

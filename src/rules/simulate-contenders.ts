@@ -49,13 +49,13 @@ export function contenderOf(item: Item, day: string, world: World, state: State)
   const members = household === null ? undefined : world.householdAddresses.get(household);
   return {
     ...strangerOf(item),
-    contacts: contactsOf([...own, keyOfNamed(item.patientId)], day, state),
+    contacts: countedAt([...own, keyOfNamed(item.patientId)], item, day, state),
     household:
       household === null || members === undefined
         ? null
         : {
             key: `household:${household}`,
-            contacts: contactsOf([...members, ...own], day, state, household),
+            contacts: countedAt([...members, ...own], item, day, state, household),
           },
   };
 }
@@ -77,9 +77,13 @@ export function strangerOf(item: Item): Contender {
   };
 }
 
-/** @param household where only what was for its members counts */
-export function contactsOf(
+/**
+ * Without its own step, which may have left on another channel.
+ * @param household where only what was for its members counts
+ */
+function countedAt(
   addresses: readonly string[],
+  item: Item,
   day: string,
   { books }: State,
   household?: string,
@@ -87,7 +91,7 @@ export function contactsOf(
   const weekStart = addToDay(day, '-P6D');
   const booked = [...new Set(addresses)]
     .flatMap((address) => books.get(address) ?? [])
-    .filter((each) => each.day >= weekStart && each.day <= day)
+    .filter((each) => each.day >= weekStart && each.day <= day && each.contact !== idOf(item))
     .filter((each) => household === undefined || each.isOutside || each.household === household);
   const distinct = (some: readonly ContactDay[]) =>
     new Set(some.map(({ contact }) => contact)).size;

@@ -24,7 +24,14 @@ import {
   holdOverRuleDays,
   holdUnusual,
 } from './simulate-limits.ts';
-import { type Companion, type Day, goersOf, isBooked, type Round } from './simulate-round.ts';
+import {
+  type Companion,
+  contactsOf,
+  type Day,
+  goersOf,
+  isBooked,
+  type Round,
+} from './simulate-round.ts';
 import {
   channelOf,
   type Happening,
@@ -73,7 +80,7 @@ function* enter(item: Item, today: Day): Generator<Happening> {
     return;
   }
   if (!isBefore(at, item.expiresAt)) {
-    yield { kind: 'ended', item, reason: item.waits ?? 'too-late', at };
+    yield* giveUp(item, item.waits ?? 'too-late', at, today);
     return;
   }
   if (item.isNamedOnly) {
@@ -82,9 +89,26 @@ function* enter(item: Item, today: Day): Generator<Happening> {
   }
   const turn = turnOf(item, at, world);
   if (turn === null || !isBefore(turn, item.expiresAt))
-    yield { kind: 'ended', item, reason: 'send-window', at };
+    yield* giveUp(item, 'send-window', at, today);
   else if (isBefore(turn, end)) agenda.add({ item, turn });
   else leaveForLater({ ...item, at: turn, waits: 'send-window' }, today);
+}
+
+function* giveUp(
+  item: Item,
+  reason: string,
+  at: Temporal.Instant,
+  today: Day,
+): Generator<Happening> {
+  yield { kind: 'ended', item, reason, at };
+  yield* goOn(item, today);
+}
+
+/** Where its step left on another channel the journey goes on. */
+function* goOn(item: Item, today: Day): Generator<Happening> {
+  if (item.stepLeftAt === null) return;
+  const next = today.world.nextOf(item, item.stepLeftAt);
+  if (next !== null) yield* enter(next, today);
 }
 
 /** Who waits for another day may still be named by who goes today, unless it waits for what its rule may send. */
@@ -295,12 +319,16 @@ function* leaveAll(round: Round, today: Day): Generator<Happening> {
   const left = new Set<string>();
   for (const candidate of goersOf(round)) {
     const { item, rest } = partsOf(candidate, round, today);
-    const absorbed = (companions.get(candidate) ?? []).map((each) => each.item);
-    const named = namedIn(item, absorbed);
+    const taken = companions.get(candidate) ?? [];
+    const absorbed = taken.map((each) => each.item);
+    const named = namedIn(item, taken, now);
     left.add(idOf(item));
     const next = leave(item, rest, named, now, today);
     yield { kind: 'left', item, named, at: now };
-    for (const each of absorbed) yield { kind: 'absorbed', item: each, at: now };
+    for (const each of absorbed) {
+      yield { kind: 'absorbed', item: each, at: now };
+      yield* goOn(each, today);
+    }
     if (next !== null) yield* enter(next, today);
   }
   // Whoever was to go in a loser's place and does not, gives that place back.
@@ -338,23 +366,32 @@ function waitingFor(item: Item, { reason, until }: { reason: string; until: Temp
 /** What goes of it, and what of the same step waits for another day. */
 function partsOf(
   candidate: Candidate,
-  { rests }: Pick<Round, 'rests'>,
-  { end }: Day,
+  round: Round,
+  { end: until }: Day,
 ): { item: Item; rest: Item | null } {
   const { item } = candidate;
-  const kept = rests.get(candidate);
+  const kept = round.rests.get(candidate);
   if (kept === undefined) return { item, rest: null };
-  const going = item.contacts.filter((contact) => !kept.includes(contact));
-  const rest = { ...item, contacts: kept, isFirst: false };
+  const { contacts, reason } = kept;
+  const rest = { ...item, contacts, isFirst: false, stepLeftAt: round.now };
   return {
-    item: { ...item, contacts: going },
-    rest: waitingFor(rest, { reason: 'budget', until: end }),
+    item: { ...item, contacts: contactsOf(candidate, round) },
+    rest: waitingFor(rest, { reason, until }),
   };
 }
 
-/** Whom it names beside its patient, in that order. */
-function namedIn({ patientId, named }: Item, absorbed: readonly Item[]): readonly string[] {
-  const people = new Set([...absorbed.map((each) => each.patientId), ...named]);
+/** Whom it names beside its patient, in that order: also whom those named before who are due with it. */
+function namedIn(
+  { patientId, named }: Item,
+  companions: readonly Companion[],
+  now: Temporal.Instant,
+): readonly string[] {
+  const due = companions.filter(({ candidate }) => candidate?.turn.equals(now) === true);
+  const people = new Set([
+    ...companions.map(({ item }) => item.patientId),
+    ...named,
+    ...due.flatMap(({ item }) => item.named),
+  ]);
   people.delete(patientId);
   return [...people];
 }

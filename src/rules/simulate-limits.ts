@@ -7,7 +7,7 @@ import { hasHours } from '../outbox/sending-hours.ts';
 import type { Candidate } from './agenda.ts';
 import { findAnomalies } from './simulate-anomaly.ts';
 import { rankOf } from './simulate-contenders.ts';
-import { type Day, goersOf, isBooked, type Round } from './simulate-round.ts';
+import { contactsOf, type Day, goersOf, isBooked, keepBack, type Round } from './simulate-round.ts';
 import { channelOf } from './simulate-world.ts';
 
 /** Who stays because of what a rule, the clinic or its free slots allow in a day, as the dispatcher holds them. Pure. */
@@ -74,16 +74,14 @@ export function holdOverBudget(round: Round, { day, world, state, end }: Day): v
       leftMessages = messages.count - sumOf(since(messages.per), (each) => each.messages);
     for (const candidate of wanting.toSorted(byDue)) {
       const { item } = candidate;
-      const rest = item.contacts.filter((contact) => {
+      const kept = contactsOf(candidate, round).filter((contact) => {
         const costMicros = world.priceOf({ ...item, contacts: [contact] });
         if ((costMicros > 0 && costMicros > leftMicros) || leftMessages < 1) return true;
         leftMicros -= costMicros;
         leftMessages -= 1;
         return false;
       });
-      if (rest.length === item.contacts.length)
-        round.stays.set(candidate, { reason: 'budget', until: end });
-      else if (rest.length > 0) round.rests.set(candidate, rest);
+      keepBack(candidate, kept, { reason: 'budget', until: end }, round);
     }
   }
 }
@@ -97,8 +95,10 @@ export function holdOverDay(round: Round, { world, state, end }: Day): void {
   const counted = goersOf(round)
     .filter(({ item }) => hasHours(channelOf(item)))
     .toSorted(({ item: one }, { item: other }) => byRank(rankOf(one), rankOf(other)));
-  const room = Math.max(0, world.clinic.settings.messagesPerDay - state.sentOfDay);
-  for (const candidate of counted.slice(room))
-    round.stays.set(candidate, { reason: 'daily-limit', until: end });
-  state.sentOfDay += Math.min(counted.length, room);
+  for (const candidate of counted) {
+    const room = Math.max(0, world.clinic.settings.messagesPerDay - state.sentOfDay);
+    const going = contactsOf(candidate, round).filter(({ channel }) => hasHours(channel));
+    keepBack(candidate, going.slice(room), { reason: 'daily-limit', until: end }, round);
+    state.sentOfDay += Math.min(going.length, room);
+  }
 }

@@ -21,27 +21,51 @@ const person = sql`
   p.email_address as email, p.whatsapp_address as whatsapp, p.telegram_address as telegram, p.household,
   p.guardian_id is not null as "hasGuardian"`;
 
-interface Naming {
-  /** Whom earlier messages of the journey named beside its patient. */
-  named: string[];
+/** A message that another of its household carried. */
+export interface CarriedMessage {
+  journeyId: string;
+  patientId: string;
+  purpose: Purpose;
+  channel: ChannelName;
+  address: string | null;
 }
 
-async function withNamed<Given extends { journeyId: string }>(
+/** Whom these messages named, and who still lives there and has neither come nor booked since where that stops the rule. */
+export async function findStillNamed(
   trx: Trx,
   clinicId: string,
-  rows: readonly Given[],
-): Promise<(Given & Naming)[]> {
-  const journeyIds = rows.map(({ journeyId }) => journeyId);
+  journeyIds: readonly string[],
+  now: Temporal.Instant,
+): Promise<CarriedMessage[]> {
   const carried = await findCarried(trx, clinicId, [...new Set(journeyIds)]);
-  const byJourney = Map.groupBy(carried, ({ journeyId }) => journeyId);
-  return rows.map((row) => {
-    const named = (byJourney.get(row.journeyId) ?? []).map(({ patientId }) => patientId);
-    return { ...row, named: [...new Set(named)] };
+  if (carried.length === 0) return [];
+  const stops = (reason: string) => sql`coalesce(k.guard->'stopOn' ? ${sql.lit(reason)}, false)`;
+  const { rows } = await sql<Omit<CarriedMessage, 'journeyId'> & { id: string }>`
+    select k.id, p.id as "patientId", k.purpose, k.channel, k.address
+    from messages k
+    join messages c on c.clinic_id = ${clinicId} and c.id = k.carried_by
+    join patients o on o.clinic_id = ${clinicId} and o.id = c.patient_id
+    join patients p on p.clinic_id = ${clinicId} and p.id = k.patient_id
+    where k.clinic_id = ${clinicId} and k.id = any(${carried.map(({ id }) => id)}::uuid[])
+      and p.household = o.household and p.active and not p.deceased and p.deleted_at is null
+      and not (${stops('visited')} and exists (
+        select from attendances v where v.clinic_id = ${clinicId} and v.patient_id = p.id
+          and v.anchor_at >= (k.guard->>'since')::timestamptz and v.anchor_at <= ${now}))
+      and not (${stops('booked')} and exists (
+        select from appointments a where a.clinic_id = ${clinicId} and a.patient_id = p.id and a.deleted_at is null
+          and a.booked_at >= (k.guard->>'since')::timestamptz
+          and a.status in ('proposed', 'pending', 'booked', 'arrived', 'checked-in', 'fulfilled')))`.execute(
+    trx,
+  );
+  const byId = new Map(rows.map(({ id, ...row }) => [id, row]));
+  return carried.flatMap(({ id, journeyId }) => {
+    const row = byId.get(id);
+    return row === undefined ? [] : { ...row, journeyId };
   });
 }
 
 /** A message of an earlier journey that has not left. */
-export interface WaitingMessage extends Person, Naming {
+export interface WaitingMessage extends Person {
   journeyId: string;
   ruleId: string;
   step: number;
@@ -56,6 +80,8 @@ export interface WaitingMessage extends Person, Naming {
   expiresAt: Temporal.Instant;
   dueAt: Temporal.Instant;
   isFirst: boolean;
+  /** When its step left on another channel. */
+  stepLeftAt: Temporal.Instant | null;
 }
 
 /** @param dueUpTo of their journeys: what fell due later is foreseen from its beginning. */
@@ -64,21 +90,23 @@ export async function findWaitingMessages(
   clinicId: string,
   dueUpTo: Temporal.Instant,
 ): Promise<WaitingMessage[]> {
-  const { rows } = await sql<Omit<WaitingMessage, 'named'>>`
+  const { rows } = await sql<WaitingMessage>`
     select m.journey_id as "journeyId", m.rule_id as "ruleId", m.step, m.channel, m.address, m.purpose, m.guard, j.anchor, m.state,
       m.reason, coalesce(m.next_at, m.scheduled_at) as "nextAt", m.expires_at as "expiresAt", j.due_at as "dueAt",
       not exists (select from messages b where b.clinic_id = ${clinicId} and b.journey_id = m.journey_id
-        and b.attempt_no > 0) as "isFirst", ${person}
+        and b.attempt_no > 0) as "isFirst",
+      (select max(coalesce(b.sent_at, b.updated_at)) from messages b where b.clinic_id = ${clinicId}
+        and b.journey_id = m.journey_id and b.step = m.step and b.attempt_no > 0) as "stepLeftAt", ${person}
     from messages m
     join journeys j on j.clinic_id = ${clinicId} and j.id = m.journey_id and j.due_at <= ${dueUpTo}
     join patients p on p.clinic_id = ${clinicId} and p.id = m.patient_id
     where m.clinic_id = ${clinicId} and m.state = any(${[...withdrawableStates]}::text[]) and m.rule_id is not null
     order by m.id`.execute(trx);
-  return withNamed(trx, clinicId, rows);
+  return rows;
 }
 
 /** A journey of which a message left, and whose next step is still to be prepared. */
-export interface OpenLadder extends Person, Naming {
+export interface OpenLadder extends Person {
   journeyId: string;
   ruleId: string;
   step: number;
@@ -92,7 +120,7 @@ export async function findOpenLadders(
   clinicId: string,
   dueUpTo: Temporal.Instant,
 ): Promise<OpenLadder[]> {
-  const { rows } = await sql<Omit<OpenLadder, 'named'>>`
+  const { rows } = await sql<OpenLadder>`
     select j.id as "journeyId", j.rule_id as "ruleId", l.step, coalesce(l.sent_at, l.updated_at) as "leftAt",
       j.due_at as "dueAt", j.anchor, ${person}
     from journeys j
@@ -104,7 +132,7 @@ export async function findOpenLadders(
     where j.clinic_id = ${clinicId} and j.state in ('planned', 'active') and j.due_at <= ${dueUpTo}
       and not exists (select from messages w where w.clinic_id = ${clinicId} and w.journey_id = j.id
         and w.state = any(${[...withdrawableStates]}::text[]))`.execute(trx);
-  return withNamed(trx, clinicId, rows);
+  return rows;
 }
 
 /** The invitations that patients are in the middle of: journey by patient. */
@@ -212,17 +240,28 @@ export async function countContactsOn(
   return new Map(rows.map(({ ruleId, contacts }) => [ruleId, Math.max(0, contacts)]));
 }
 
-/** What these rules have sent and spent, by local day from the one after `after` on. */
+/**
+ * What these rules have sent and spent, by local day from the one after `after` on; of `firstDay` only what journeys
+ * sent that were due until then.
+ */
 export async function findSpentDays(
   trx: Trx,
   clinicId: string,
   ruleIds: readonly string[],
-  after: string,
+  { after, firstDay, dueUpTo }: { after: string; firstDay: string; dueUpTo: Temporal.Instant },
 ): Promise<Map<string, SpentDay[]>> {
   if (ruleIds.length === 0) return new Map();
   const { rows } = await sql<SpentDay & { ruleId: string }>`
-    select rule_id as "ruleId", local_day::text as day, cost_micros as "costMicros", messages from rule_days
-    where clinic_id = ${clinicId} and rule_id = any(${[...ruleIds]}::uuid[]) and local_day > ${after}::date
-    order by local_day`.execute(trx);
+    select d.rule_id as "ruleId", d.local_day::text as day,
+      greatest(0, d.cost_micros - coalesce(l.cost_micros, 0))::bigint as "costMicros",
+      greatest(0, d.messages - coalesce(l.messages, 0))::int as messages
+    from rule_days d
+    left join lateral (
+      select sum(m.cost_micros) as cost_micros, count(*) as messages from messages m
+      join journeys j on j.clinic_id = ${clinicId} and j.id = m.journey_id and j.due_at > ${dueUpTo}
+      where m.clinic_id = ${clinicId} and m.rule_id = d.rule_id and m.attempt_no > 0
+    ) l on d.local_day = ${firstDay}::date
+    where d.clinic_id = ${clinicId} and d.rule_id = any(${[...ruleIds]}::uuid[]) and d.local_day > ${after}::date
+    order by d.local_day`.execute(trx);
   return Map.groupBy(rows, ({ ruleId }) => ruleId);
 }

@@ -36,6 +36,8 @@ export interface Item {
   named: readonly string[];
   /** What it waited for when it was last looked at. */
   waits: string | null;
+  /** When its step left on another channel: if it does not go after all, the next step follows that. */
+  stepLeftAt: Temporal.Instant | null;
 }
 
 /** What leaves, with whom it names beside its patient, or what an item ends with. */

@@ -119,7 +119,7 @@ export async function clinicIn(db: Db, options: ClinicOptions = {}): Promise<Out
     },
     enqueue: async (message) => {
       const [id] = await within((trx) =>
-        enqueueMessages(trx, clinicId, [{ ...plainMessage, ...message }], clock.now()),
+        enqueueMessages(trx, clinicId, [{ ...plain(message), ...message }], clock.now()),
       );
       if (id === undefined) throw new Error('The message was not stored.');
       return id;
@@ -146,6 +146,12 @@ const plainMessage = {
   scheduledAt: noon,
   expiresAt: noon.add({ hours: 48 }),
 } as const;
+
+/** Whatever has a template needs no words of its own. */
+function plain({ template }: Partial<NewMessage>) {
+  const { body, ...others } = plainMessage;
+  return template === undefined ? { ...others, body } : others;
+}
 
 async function insertPatient(
   trx: Parameters<Parameters<typeof withClinic>[2]>[0],

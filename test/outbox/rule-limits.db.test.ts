@@ -1,7 +1,10 @@
 import { sql } from 'kysely';
 import t from 'tap';
+import { findClinic } from '../../src/history/clinic-store.ts';
+import { putChannel } from '../../src/outbox/channel-store.ts';
 import { dispatchClinic } from '../../src/outbox/dispatch.ts';
 import { type NewMessage, recheckHeld } from '../../src/outbox/message-store.ts';
+import { putTemplate } from '../../src/outbox/template-store.ts';
 import { uuidv7 } from '../../src/uuid.ts';
 import { noon, type OutboxClinic, outboxClinic } from './outbox-clinic.ts';
 
@@ -20,12 +23,15 @@ async function addRule({ in: within, clinicId }: OutboxClinic, limits: Limits): 
   const id = uuidv7(noon);
   const definition = JSON.stringify({ name: 'Recall', purpose: 'transactional', limits });
   const row = { clinic_id: clinicId, id, name: 'Recall', version: 1, definition, ...made };
-  await within((trx) =>
-    trx
+  const text = 'We expect you, {{patient.name.given}}.';
+  const bodies = { sms: { en: { text } }, email: { en: { subject: 'Your visit', text } } };
+  await within(async (trx) => {
+    await putTemplate(trx, clinicId, 'recall', { purpose: 'transactional', bodies }, noon);
+    await trx
       .insertInto('rules')
       .values({ ...row, state: 'active', active_from: noon })
-      .execute(),
-  );
+      .execute();
+  });
   return id;
 }
 
@@ -70,6 +76,7 @@ async function addDue(
     ruleId,
     journeyId,
     step: wish.step ?? 0,
+    template: 'recall',
     guard: { since: dueAt.toString() },
     // All became due for the dispatcher at once: only the journeys tell who is overdue.
     scheduledAt: noon.subtract({ hours: 1 }),
@@ -241,16 +248,14 @@ for (const { tariff, state } of [
     async (t) => {
       const clinic = await outboxClinic(t);
       const ruleId = await addRule(clinic, { budget: { amount: '0.10', per: 'P30D' } });
-      const email = { clinic_id: clinic.clinicId, channel: 'email', provider: 'smtp' } as const;
-      await clinic.in((trx) =>
-        trx
-          .insertInto('channels')
-          .values({
-            ...{ ...email, enabled: true, updated_at: noon, limits: '{}' },
-            tariff: JSON.stringify({ default: tariff }),
-          })
-          .execute(),
-      );
+      const credentials = { url: 'smtp://mail.example.org' };
+      const options = { sender: 'Clinic <clinic@example.org>' };
+      const email = { provider: 'smtp', credentials, options, tariff: { default: tariff } };
+      await clinic.in(async (trx) => {
+        const found = await findClinic(trx, clinic.clinicId);
+        if (found === null) throw new Error('It was just made.');
+        await putChannel(clinic.deps, trx, found, 'email', email, noon);
+      });
       const soon = noon.add({ minutes: 10 });
       const waits = {
         state: 'held',

@@ -108,7 +108,7 @@ t.test('who waited for a budget may be named at home once their own day has begu
   t.same(await clinic.sent(), ['Eva 2026-03-02T16:00']);
   const days = { from: '2026-03-02', to: '2026-03-03' };
   const preview = (id: string) => clinic.must(clinic.post(`/v1/rules/${id}/preview`, days));
-  t.match(await preview(limited), { recipients: 0, suppressed: { household: 1 } });
+  t.match(await preview(limited), { recipients: 1, suppressed: { household: 1 } });
   const text = 'Hello Ana and Luis';
   t.match(await preview(open), { recipients: 1, samples: [{ patientId: 'Ana', text }] });
   await clinic.at('2026-03-04T05:00:00Z');
