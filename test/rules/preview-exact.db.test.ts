@@ -90,9 +90,15 @@ for (const householdMerging of [false, true]) {
     for (const purpose of ['care', 'marketing', 'transactional'])
       await owner.put(`/v1/templates/${purpose}`, texts(purpose));
     const credentials = { apiKey: 'k' };
-    const [sms, email] = [{ default: '15', KZ: '12.50' }, { default: '0.75' }];
-    await owner.put('/v1/channels/sms', { provider: 'smsc', credentials, tariff: sms });
-    await owner.put('/v1/channels/email', { provider: 'sendgrid', credentials, tariff: email });
+    const options = { sender: 'Clinic <clinic@example.org>' };
+    const ways = {
+      sms: { provider: 'smsc', credentials, tariff: { default: '15', KZ: '12.50' } },
+      email: { provider: 'sendgrid', credentials, options, tariff: { default: '0.75' } },
+    };
+    for (const [channel, way] of Object.entries(ways)) {
+      const set = await owner.put(`/v1/channels/${channel}`, way);
+      t.equal(set.status, 200, set.text);
+    }
     await withClinic(api.database.db, owner.id, (trx) => generate(trx, owner.id));
     await sql`analyze`.execute(api.database.db);
     const ids: string[] = [];

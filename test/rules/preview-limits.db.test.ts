@@ -133,3 +133,53 @@ t.test('a number that a patient has besides is foreseen to count for them too', 
   await clinic.at('2026-03-03T22:00:00Z');
   t.same(await clinic.sent(), ['Ana 2026-03-03T16:00']);
 });
+
+/** A step by text and letter, of a rule that may send so few that the letter waits. */
+async function clinicWithRest(t: Test, more: object) {
+  const clinic = await recallClinics(t)({ now: '2026-03-02T12:00:00Z' });
+  await clinic.must(clinic.patch('/v1/clinic', { caps: { perDay: 1, perWeek: 1 } }));
+  const options = { sender: 'Clinic <clinic@example.org>' };
+  const email = { provider: 'sendgrid', credentials: { apiKey: 'k' }, options };
+  await clinic.must(clinic.put('/v1/channels/email', email));
+  const [text, subject] = ['Hello', 'Your visit'];
+  const bodies = { sms: { en: { text } }, email: { en: { subject, text } } };
+  await clinic.must(clinic.put('/v1/templates/care', { purpose: 'care', bodies }));
+  const telecom = [
+    { system: 'phone', value: '+525512370001' },
+    { system: 'email', value: 'ana@example.org' },
+  ];
+  const granted = { sms: 'granted', email: 'granted' };
+  await clinic.patient('Ana', { telecom, consent: { care: granted } });
+  await clinic.visit('a', 'Ana', '2026-03-02T16:00:00Z');
+  const trigger = { type: 'visit', after: 'PT24H' };
+  const id = await clinic.rule({ trigger, ...more });
+  const days = { from: '2026-03-03', to: '2026-03-11' };
+  const foreseen = () => clinic.must(clinic.post(`/v1/rules/${id}/preview`, days));
+  const left = async () =>
+    (await clinic.messages())
+      .filter(({ sentAt }) => sentAt !== null)
+      .map(
+        (row) => `${(row as unknown as { channel: string }).channel} ${row.sentAt?.slice(0, 10)}`,
+      )
+      .toSorted();
+  return { clinic, foreseen, left };
+}
+
+const both = { channels: ['sms', 'email'], template: 'care' };
+
+t.test('what is left of a step is the same contact, and follows the next day', async (t) => {
+  const limits = { messages: { count: 1, per: 'P1D' } };
+  const { clinic, foreseen, left } = await clinicWithRest(t, { steps: [both], limits });
+  t.match(await foreseen(), { recipients: 1, messages: { sms: 1, email: 1 } });
+  await clinic.at('2026-03-10T00:00:00Z');
+  t.same(await left(), ['email 2026-03-04', 'sms 2026-03-03']);
+});
+
+t.test('a ladder goes on from what left of a step, where the rest never leaves', async (t) => {
+  const steps = [both, { channel: 'sms', template: 'care', after: 'P8D' }];
+  const limits = { messages: { count: 1, per: 'P8D' } };
+  const { clinic, foreseen, left } = await clinicWithRest(t, { steps, limits, catchUp: 'P2D' });
+  t.match(await foreseen(), { recipients: 1, messages: { sms: 2 } });
+  await clinic.at('2026-03-12T00:00:00Z');
+  t.same(await left(), ['sms 2026-03-03', 'sms 2026-03-11']);
+});
