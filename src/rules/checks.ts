@@ -1,7 +1,7 @@
 import type { Clinic } from '../history/clinic.ts';
 import { clinicConsentTerms } from '../history/clinic-policy.ts';
 import type { ConsentBlock } from '../history/consent-store.ts';
-import { localDay } from '../local-time.ts';
+import { isBefore, localDay } from '../local-time.ts';
 import { type ContactChoice, type ContactTerms, chooseContact } from './choose-contact.ts';
 import { type Arm, type Units, unitsOf } from './holdout.ts';
 import type { Rule } from './rule.ts';
@@ -154,6 +154,25 @@ export function freeCase(asked: Case, freedAt: string, { timeZone }: Clinic): Ca
   const { rule, occasion } = asked;
   const freed = { ...occasion, anchor: { ...occasion.anchor, freedAt } };
   return { ...asked, occasion: freed, expiresAt: expiryOf(rule, freed, timeZone) };
+}
+
+/**
+ * The same without the appointments, where all were made when it was too late already.
+ * @param before what stood in the way until then
+ */
+export function withoutLateBooking(
+  asked: Case,
+  { bookedUntil, freedAt = bookedUntil }: Pick<Occasion['anchor'], 'bookedUntil' | 'freedAt'>,
+  { timeZone }: Clinic,
+): Case {
+  const { rule, occasion } = asked;
+  const { bookedAt } = occasion;
+  if (bookedAt === null) return asked;
+  const { bookedUntil: _late, ...rest } = occasion.anchor;
+  const anchor = { ...rest, ...(freedAt !== undefined && { freedAt }) };
+  const free = { ...occasion, anchor, appointmentAt: null, bookedAt: null };
+  const expiresAt = expiryOf(rule, free, timeZone);
+  return isBefore(bookedAt, expiresAt) ? asked : { ...asked, occasion: free, expiresAt };
 }
 
 /** The same, due at an instant of its own, since the backlog lets it in. */

@@ -9,6 +9,7 @@ import {
   decide,
   enterCase,
   freeCase,
+  withoutLateBooking,
 } from './checks.ts';
 import type { Contact } from './choose-contact.ts';
 import { compareMessages, isReplaced, isSamePlace, replacedEnd } from './compare-messages.ts';
@@ -33,14 +34,16 @@ export function considerOccasion(
   changes: Changes,
 ): void {
   if (journey === undefined) {
-    const plan = isNew(found, terms) ? planOccasion(found, terms) : null;
+    const inTime = withoutLateBooking(found, {}, terms.clinic);
+    const plan = isNew(found, terms) ? planOccasion(inTime, terms) : null;
     if (plan !== null) changes.inserts.push(plan);
     return;
   }
   if (messages.some(isBegun)) return;
   const asked = asFreed(asEntered(found, journey, terms), journey, terms);
   if (isOpen(journey)) replan(asked, journey, messages, terms, changes);
-  else if (mayRevive(journey)) revive(asked, journey, terms, changes);
+  else if (mayRevive(journey))
+    revive(withoutLateBooking(asked, journey.anchor, terms.clinic), journey, terms, changes);
 }
 
 /** What the backlog let in stays due when it entered, while its own instant lies before the activation. */

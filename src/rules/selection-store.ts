@@ -40,6 +40,8 @@ export interface Occasion {
   entered?: { at: Temporal.Instant; wasDueAt: Temporal.Instant };
   /** The last appointment after the due instant, until which the way is not free; null where there is none or the rule does not ask. */
   appointmentAt: Temporal.Instant | null;
+  /** When the first of those appointments was made. */
+  bookedAt: Temporal.Instant | null;
 }
 
 export interface SelectionTerms {
@@ -168,18 +170,21 @@ function compose(
       p.active and p.deleted_at is null as "isActive", p.language, p.time_zone as "patientZone",
       p.preferred_channel as "preferredChannel", p.household, p.guardian_id is not null as "hasGuardian", p.sms_address as sms, p.email_address as email,
       p.whatsapp_address as whatsapp, p.telegram_address as telegram,
-      ${definition.unlessBooked ? lastAppointment(terms) : sql`null::timestamptz`} as "appointmentAt"
+      b.start_at as "appointmentAt", b.booked_at as "bookedAt"
     from ${selection.from}
     cross join lateral (select ${selection.dueAt} as due_at, ${selection.dueDay} as due_day) c
+    cross join lateral (${definition.unlessBooked ? appointmentsAhead(terms) : noAppointment}) b
     where ${selection.where} and c.due_at > ${window.after} and c.due_at <= ${window.upTo}
       and p.is_known and p.replaced_by is null and ${audience}`;
 }
 
-function lastAppointment({ clinic, now, asKnown }: SelectionTerms): RawBuilder<unknown> {
+const noAppointment = sql`select null::timestamptz as start_at, null::timestamptz as booked_at`;
+
+function appointmentsAhead({ clinic, now, asKnown }: SelectionTerms): RawBuilder<unknown> {
   const isAhead = asKnown
     ? sql`f.start_at > c.due_at and ${wasBooked('f', sql`c.due_at`)}`
     : sql`f.start_at > greatest(c.due_at, ${now}::timestamptz) and f.status = any(${[...bookedStatuses]}::text[])`;
-  return sql`(
-    select max(f.start_at) from appointments f
-    where f.clinic_id = ${clinic.id} and f.patient_id = p.id and f.deleted_at is null and ${isAhead})`;
+  return sql`
+    select max(f.start_at) as start_at, min(f.booked_at) as booked_at from appointments f
+    where f.clinic_id = ${clinic.id} and f.patient_id = p.id and f.deleted_at is null and ${isAhead}`;
 }

@@ -7,8 +7,11 @@ export function caseFile({ expected, told, seen }: PlayedZone, fault: string): s
   const [rule, patientId, key] = name.split(' ');
   const isIt = (one: Pick<Journey, 'rule' | 'patientId' | 'key'>) =>
     one.rule === rule && one.patientId === patientId && one.key === key;
-  const concerns = (data: Readonly<Record<string, unknown>>) =>
-    [data.id, data.patientId, data.into].includes(patientId);
+  const ofPatient = told.filter(({ data }) => data.patientId === patientId);
+  const known = new Set([patientId, ...ofPatient.map(({ data }) => data.id)]);
+  // A deletion names its object alone.
+  const concerns = ({ id, patientId: of, into }: Readonly<Record<string, unknown>>) =>
+    [id, of, into].some((each) => known.has(each));
   return [
     `expected ${JSON.stringify(expected.get(name), withInstants)}`,
     ...seen.deliveries.filter(isIt).map((each) => `went ${JSON.stringify(each, withInstants)}`),

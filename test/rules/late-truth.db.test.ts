@@ -229,6 +229,22 @@ t.test(
   },
 );
 
+t.test(
+  'an appointment made when it was too late does not bring back what a visit in error had ended',
+  async (t) => {
+    const { at, messages, tell, book } = await clinic(t, [{ ...recall, catchUp: 'P5D' }]);
+    await tell('visit.upserted', '01-05T12:00:00', visit('v1', '01-05'));
+    await at('01-14T12:00:00');
+    await tell('visit.upserted', '01-14T12:00:00', visit('v2', '01-13'));
+    t.same(await messages(), ['suppressed visited']);
+    await at('01-21T12:00:00');
+    await tell('visit.deleted', '01-21T12:00:00', { id: 'v2' });
+    await book('a1', '01-21T13:00:00', { start: '2026-01-24T10:00:00Z' });
+    await at('01-26T12:00:00');
+    t.same(await messages(), ['suppressed visited', 'cancelled visit-changed']);
+  },
+);
+
 t.test('a visit that is told late is credited to the recall that brought it', async (t) => {
   const { owner, ids, at, tell } = await clinic(t, [recall]);
   await tell('visit.upserted', '01-05T12:00:00', visit('v1', '01-05'));
