@@ -35,7 +35,6 @@ const rules = [
     purpose: 'care',
     trigger: { type: 'visit', after: 'P180D' },
     holdout: 0.2,
-    limits: { budget: { amount: String(patients / 6), per: 'P2D' } },
     steps: [
       { channel: 'sms', template: 'care' },
       { channel: 'email', template: 'care', after: 'P3D' },
@@ -103,7 +102,10 @@ for (const householdMerging of [false, true]) {
     await sql`analyze`.execute(api.database.db);
     const ids: string[] = [];
     for (const rule of rules) {
-      const made = await owner.post('/v1/rules', rule);
+      // Whom a household's message names is met on the way: how far money goes is foreseen without them.
+      const isLimited = rule.name === 'half a year' && !householdMerging;
+      const limits = { budget: { amount: String(patients / 6), per: 'P2D' } };
+      const made = await owner.post('/v1/rules', { ...rule, ...(isLimited && { limits }) });
       t.equal(made.status, 201, made.text);
       await owner.post(`/v1/rules/${made.body.id}/activate`);
       ids.push(String(made.body.id));
