@@ -104,7 +104,7 @@ for (const householdMerging of [false, true]) {
     for (const rule of rules) {
       // Whom a household's message names is met on the way: how far money goes is foreseen without them.
       const isLimited = rule.name === 'half a year' && !householdMerging;
-      const limits = { budget: { amount: String(patients / 6), per: 'P2D' } };
+      const limits = { budget: { amount: String(Math.ceil(patients / 6)), per: 'P2D' } };
       const made = await owner.post('/v1/rules', { ...rule, ...(isLimited && { limits }) });
       t.equal(made.status, 201, made.text);
       await owner.post(`/v1/rules/${made.body.id}/activate`);
