@@ -229,7 +229,9 @@ async function holdOfRule(
   const mine = new Map(going.map((each) => [each.facts.id, each]));
   const purse = openPurse(limits, spent);
   const found = await findLine(ruleId, going, purse, terms);
-  const reserves = await priceLine(found, mine, terms);
+  // Where only messages are counted nobody asks what they cost.
+  const reserves =
+    limits.budget === undefined ? new Map<string, number>() : await priceLine(found, mine, terms);
   const known = new Set(found.map(({ id }) => id));
   const missing = going.filter(({ facts }) => !known.has(facts.id));
   const counted: Counted[] = [];

@@ -158,9 +158,7 @@ async function clinicWithRest(t: Test, more: object) {
   const left = async () =>
     (await clinic.messages())
       .filter(({ sentAt }) => sentAt !== null)
-      .map(
-        (row) => `${(row as unknown as { channel: string }).channel} ${row.sentAt?.slice(0, 10)}`,
-      )
+      .map((row) => `${row.channel} ${row.sentAt?.slice(0, 10)}`)
       .toSorted();
   return { clinic, foreseen, left };
 }

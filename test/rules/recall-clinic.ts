@@ -4,6 +4,7 @@ import { type Answer, type Client, type TestApi, testApi } from '../support/api.
 
 export interface Row {
   patientId: string;
+  channel: string;
   state: string;
   reason: string | null;
   scheduledAt: string;
