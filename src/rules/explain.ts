@@ -11,7 +11,7 @@ import { spentOfRule } from '../outbox/hold-over-limits.ts';
 import { type JourneyMessage, journeyMessages } from '../outbox/message-store.ts';
 import { hasHours } from '../outbox/sending-hours.ts';
 import { hasLeft } from './advance-journey.ts';
-import { type Case, type CheckTerms, checks, enterCase } from './checks.ts';
+import { type Case, type CheckTerms, checks, enterCase, withoutLateBooking } from './checks.ts';
 import {
   audienceHolds,
   countSharers,
@@ -21,6 +21,7 @@ import {
   type RecordedJourney,
   seeAudience,
 } from './explain-store.ts';
+import { isOpen } from './journey-store.ts';
 import { hoursOf, openCases, type RulesDeps, readTerms } from './plan-context.ts';
 import type { RecallOverride } from './recall.ts';
 import { findRecalls } from './recall-store.ts';
@@ -306,11 +307,13 @@ async function turnChecks(
   return [check('one-invitation', running === null, 'lower-priority', running, null)];
 }
 
-/** What the backlog let in is judged as of the day on which it entered. */
+/** What the backlog let in is judged as of the day on which it entered; an appointment made too late is none, as in planning. */
 function asRecorded(opened: Case, recorded: RecordedJourney | null, { clinic }: CheckTerms): Case {
-  const { enteredAt, wasDueAt } = recorded ?? {};
-  if (recorded === null || !enteredAt || !wasDueAt) return opened;
-  return enterCase(opened, { dueAt: recorded.dueAt, at: enteredAt, wasDueAt }, clinic);
+  if (recorded === null) return withoutLateBooking(opened, {}, clinic);
+  const { dueAt, enteredAt, wasDueAt, anchor } = recorded;
+  const entered =
+    enteredAt && wasDueAt ? enterCase(opened, { dueAt, at: enteredAt, wasDueAt }, clinic) : opened;
+  return isOpen(recorded) ? entered : withoutLateBooking(entered, anchor, clinic);
 }
 
 /** What is settled about this patient alone. */
@@ -350,7 +353,7 @@ function windowCheck(
   const at = sent?.sentAt ?? later(messages[0]?.scheduledAt ?? occasion.dueAt, now);
   const opening = nextOpening(at, hours);
   const opensAt = opening !== null && isAfter(expiresAt, opening) ? opening : null;
-  const isOpen =
+  const isOpenHour =
     sent !== undefined ||
     opening?.equals(at) === true ||
     choice.contacts.some(({ channel }) => !hasHours(channel));
@@ -362,7 +365,7 @@ function windowCheck(
     purpose: definition.purpose,
     hours: hoursOfWeekday(weekday, hours),
   };
-  return check('send-window', isOpen, 'send-window', seen, wanted);
+  return check('send-window', isOpenHour, 'send-window', seen, wanted);
 }
 
 /** Whether the rule's day is a usual one, and whether the clinic has room: as found, else as they stand now. */

@@ -232,7 +232,8 @@ t.test(
 t.test(
   'an appointment made when it was too late does not bring back what a visit in error had ended',
   async (t) => {
-    const { at, messages, tell, book } = await clinic(t, [{ ...recall, catchUp: 'P5D' }]);
+    const made = await clinic(t, [{ ...recall, catchUp: 'P5D' }]);
+    const { at, messages, tell, book, owner } = made;
     await tell('visit.upserted', '01-05T12:00:00', visit('v1', '01-05'));
     await at('01-14T12:00:00');
     await tell('visit.upserted', '01-14T12:00:00', visit('v2', '01-13'));
@@ -240,6 +241,12 @@ t.test(
     await at('01-21T12:00:00');
     await tell('visit.deleted', '01-21T12:00:00', { id: 'v2' });
     await book('a1', '01-21T13:00:00', { start: '2026-01-24T10:00:00Z' });
+    const explain = `/v1/rules/${made.ids[0]}/explain?patientId=ana&on=2026-01-15`;
+    const { checks } = (await owner.get(explain)).body;
+    const failed = (checks as { name: string; passed: boolean }[])
+      .filter(({ passed }) => !passed)
+      .map(({ name }) => name);
+    t.notOk(failed.includes('future-appointment'), `${failed}`);
     await at('01-26T12:00:00');
     t.same(await messages(), ['suppressed visited', 'cancelled visit-changed']);
   },
